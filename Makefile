@@ -1,0 +1,42 @@
+# Every command of the course. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+PY := $(BIN)/python
+READY := $(VENV)/ready
+WORKERS ?= 2
+AS_ROOT := $(shell test "$$(id -u)" = 0 && echo --allow-root)
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(READY): settings.ini setup.py constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $(READY)
+
+setup: $(READY) ## install everything into .venv (the others do it for you)
+
+lab: $(READY) ## open the course in JupyterLab
+	$(PY) -m jupyterlab $(AS_ROOT) nbs/index.ipynb $(ARGS)
+
+test: export OMP_NUM_THREADS = 1
+test: export IN_TEST = 1
+test: $(READY) ## install, re-execute every notebook and compare its outputs, run every test
+	$(PY) -m clusterlab.edition check
+	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile tests
+	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile nbs
+
+lessons: $(READY) ## export, execute in place, clean and verify the notebooks (one: NB=04)
+	$(PY) -m clusterlab.edition lessons $(NB)
+
+clean: ## delete what the other commands made, .venv included
+	rm -rf $(VENV) build dist artifacts *.egg-info .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: help setup lab test lessons clean
+.DEFAULT_GOAL := help
