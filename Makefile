@@ -31,8 +31,8 @@ test: $(READY) ## install, re-execute every notebook and compare its outputs, ru
 	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile tests
 	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile nbs
 
-lessons: $(READY) ## export, execute in place, clean and verify the notebooks (one: NB=04)
-	$(PY) -m clusterlab.edition lessons $(NB)
+lessons: $(READY) ## export, execute in place, clean and verify the notebooks (one: NB=04; all anew: ARGS=--force)
+	$(PY) -m clusterlab.edition lessons $(NB) $(ARGS)
 
 clean: ## delete what the other commands made, .venv included
 	rm -rf $(VENV) build dist artifacts *.egg-info .pytest_cache .hypothesis

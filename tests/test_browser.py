@@ -1,0 +1,245 @@
+"""The widgets and the films in a real browser: JupyterLab live, JupyterLab before anything was run, and an HTML export.
+
+Screenshots go to the folder that CLUSTERLAB_ARTIFACTS names (default: pytest's temporary one).
+"""
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+if not CHROMIUM: pytest.skip("no chromium on this machine", allow_module_level=True)
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
+pytest.importorskip("jupyterlab", reason="JupyterLab is not installed")
+pytest.importorskip("ipywidgets", reason="ipywidgets is not installed")
+
+pytestmark = pytest.mark.browser
+ROOT = Path(__file__).parents[1]
+SET_UP = """
+import torch
+from matplotlib.animation import FuncAnimation
+import matplotlib.pyplot as plt
+from clusterlab.data import lesson_data
+from clusterlab.plots import animation_html
+from clusterlab.widgets import BandwidthExplorer, KMeansStepper
+
+_, data = lesson_data()
+"""
+FILM = """
+fig, ax = plt.subplots(figsize=(3, 3), dpi=60)
+line, = ax.plot([0, 1], [0, 1])
+animation_html(FuncAnimation(fig, lambda i: line.set_ydata([0, i]), frames=4), alt="A line that sinks.")
+"""
+CELLS = [SET_UP, "KMeansStepper(data, k=6)", "BandwidthExplorer(data)", FILM]
+RUN_ALL = """async () => {
+    const widget = window.jupyterapp.shell.currentWidget;
+    await widget.context.sessionContext.ready;
+    await widget.context.sessionContext.session.kernel.info;
+    await window.jupyterapp.commands.execute('notebook:run-all-cells');
+}"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    "A folder with live.ipynb, not run, and stored.ipynb, run and stored as the course stores its notebooks: without live views."
+    from nbclient import NotebookClient
+    folder = tmp_path_factory.mktemp("lab")
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c.strip()) for c in CELLS], metadata={"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}})
+    nbformat.write(nb, folder / "live.ipynb")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))
+        NotebookClient(nb, timeout=120, kernel_name="python3", store_widget_state=False).execute()
+    for output in (o for c in nb.cells for o in c.outputs):
+        output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    nbformat.write(nb, folder / "stored.ipynb")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shots(tmp_path_factory):
+    shots = Path(os.environ.get("CLUSTERLAB_ARTIFACTS") or tmp_path_factory.mktemp("shots"))
+    shots.mkdir(parents=True, exist_ok=True)
+    return shots
+
+
+@pytest.fixture(scope="module")
+def lab(folder, tmp_path_factory):
+    "Address of a JupyterLab on a free port, with settings of its own."
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    own = tmp_path_factory.mktemp("settings")
+    env = os.environ | {"PYTHONPATH": str(ROOT), "JUPYTER_CONFIG_DIR": str(own), "JUPYTER_RUNTIME_DIR": str(own), "IPYTHONDIR": str(own), "JUPYTERLAB_SETTINGS_DIR": str(own), "JUPYTERLAB_WORKSPACES_DIR": str(own)}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}", "--IdentityProvider.token=",
+               "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    with open(own / "log", "w") as log: server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+    address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 60
+    try:
+        while True:
+            try:
+                urlopen(f"{address}/api/status", timeout=5).close()
+                break
+            except (URLError, OSError):
+                if server.poll() is not None or time.monotonic() > deadline: pytest.fail(f"JupyterLab did not start:\n{(own / 'log').read_text()[-2000:]}")
+                time.sleep(0.2)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    page = browser.new_page(viewport=dict(width=1250, height=1100))
+    page.set_default_timeout(60_000)
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def live(lab, browser):
+    "live.ipynb in JupyterLab with every cell run."
+    page = browser.new_page(viewport=dict(width=1250, height=1700))
+    page.set_default_timeout(60_000)
+    page.goto(f"{lab}/lab/tree/live.ipynb?reset")
+    page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+    page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
+    page.evaluate(RUN_ALL)
+    page.locator(".widget-image").nth(1).wait_for()
+    page.locator(".animation img").wait_for()
+    yield page
+    page.close()
+
+
+def changes(page, image, act):
+    "The image's source becomes another one when `act` is done."
+    before = image.get_attribute("src")
+    act()
+    page.wait_for_function("([img, before]) => img.src !== before && img.complete && img.naturalWidth > 0", arg=[image.element_handle(), before])
+
+
+def shoot(locator, path):
+    locator.scroll_into_view_if_needed()
+    locator.screenshot(path=path)
+
+
+def press(page, cell, slider, key):
+    cell.locator(".widget-hslider", has_text=slider).locator(".noUi-handle").focus()
+    page.keyboard.press(key)
+
+
+def says(cell, words):
+    sync_api.expect(cell.locator("[role=status]")).to_contain_text(words)
+
+
+def no_errors(page):
+    for kind in ("stderr", "error"): assert page.locator(f'[data-mime-type="application/vnd.jupyter.{kind}"]').all_inner_texts() == []
+
+
+def test_stepper_answers_to_the_keyboard(live, shots):
+    cell = live.locator(".jp-Notebook .jp-CodeCell").nth(1)
+    image = cell.locator("img.widget-image")
+    assert "k = 6" in image.get_attribute("title")
+    says(cell, "start: 6 points")
+    shoot(cell, shots / "stepper-start.png")
+    for n, step in enumerate(("assign 1", "update 1", "assign 2")):
+        changes(live, image, lambda: press(live, cell, "half step", "ArrowRight"))
+        says(cell, f"{step}:")
+        shoot(cell, shots / f"stepper-{n + 1}.png")
+    changes(live, image, lambda: press(live, cell, "half step", "ArrowLeft"))
+    says(cell, "update 1:")
+    changes(live, image, lambda: press(live, cell, "half step", "End"))
+    says(cell, "converged after 5 updates")
+    shoot(cell, shots / "stepper-end.png")
+    changes(live, image, lambda: press(live, cell, "clusters k", "End"))
+    says(cell, "start: 12 points")
+    changes(live, image, lambda: press(live, cell, "half step", "End"))
+    shoot(cell, shots / "stepper-twelve.png")
+    changes(live, image, lambda: press(live, cell, "clusters k", "Home"))
+    says(cell, "start: 1 point drawn")
+    no_errors(live)
+
+
+def test_stepper_buttons(live, shots):
+    cell = live.locator(".jp-Notebook .jp-CodeCell").nth(1)
+    image = cell.locator("img.widget-image")
+    button = lambda name: cell.get_by_role("button", name=name)
+    for _ in range(3): changes(live, image, lambda: press(live, cell, "clusters k", "ArrowRight"))
+    changes(live, image, lambda: button("new start").click())
+    says(cell, "start: 4 points")
+    changes(live, image, lambda: button("forward").press("Enter"))
+    says(cell, "assign 1:")
+    changes(live, image, lambda: button("back").press("Enter"))
+    says(cell, "start:")
+    changes(live, image, lambda: cell.locator(".jupyter-widget-play button, .widget-play button").first.click())
+    says(cell, "converged after")
+    shoot(cell, shots / "stepper-played.png")
+    no_errors(live)
+
+
+def test_explorer_answers_to_the_keyboard(live, shots):
+    cell = live.locator(".jp-Notebook .jp-CodeCell").nth(2)
+    image = cell.locator("img.widget-image")
+    says(cell, "finds 6 clusters")
+    shoot(cell, shots / "explorer-start.png")
+    changes(live, image, lambda: press(live, cell, "bandwidth", "End"))
+    says(cell, "finds 1 cluster,")
+    shoot(cell, shots / "explorer-wide.png")
+    changes(live, image, lambda: press(live, cell, "bandwidth", "Home"))
+    says(cell, "Bandwidth 0.5")
+    shoot(cell, shots / "explorer-narrow.png")
+    changes(live, image, lambda: press(live, cell, "around point", "End"))
+    says(cell, "point 1499")
+    for _ in range(2): changes(live, image, lambda: press(live, cell, "bandwidth", "ArrowRight"))
+    says(cell, "finds 16 clusters")
+    shoot(cell, shots / "explorer-one.png")
+    no_errors(live)
+
+
+def plays(page, film):
+    "The film, started by its button, comes to another picture; its buttons carry signs of their own."
+    assert all(t.strip() for t in film.locator("button").all_inner_texts())
+    assert film.locator("i.fa").count() == 0
+    changes(page, film.locator("img"), film.locator("button[title=Play]").click)
+
+
+def test_film_plays_in_lab(live, shots):
+    cell = live.locator(".jp-Notebook .jp-CodeCell").nth(3)
+    plays(live, cell.locator(".animation"))
+    shoot(cell, shots / "film-lab.png")
+    no_errors(live)
+
+
+def test_lab_shows_pictures_before_anything_is_run(lab, page, shots):
+    page.goto(f"{lab}/lab/tree/stored.ipynb?reset")
+    images = page.locator(".jp-RenderedImage img")
+    images.nth(1).wait_for()
+    assert [i.get_attribute("alt").split(".")[0] for i in images.all()] == ["k-means with k = 6", "Mean shift"]
+    assert all(i.evaluate("i => i.naturalWidth") == 880 for i in images.all())
+    shoot(page.locator(".jp-Notebook .jp-CodeCell").nth(1), shots / "stored-lab.png")
+
+
+def test_html_export_shows_pictures_and_plays_the_film(folder, page, shots):
+    subprocess.run([sys.executable, "-m", "nbconvert", "--to", "html", folder / "stored.ipynb"], check=True, capture_output=True)
+    page.route("http*://**", lambda route: route.abort())
+    page.goto((folder / "stored.html").as_uri())
+    pictures = page.locator(".jp-RenderedImage img")
+    assert pictures.count() == 2 and all(p.evaluate("i => i.naturalWidth") == 880 for p in pictures.all())
+    plays(page, page.locator(".animation"))
+    page.screenshot(path=shots / "stored-html.png", full_page=True)
