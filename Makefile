@@ -22,6 +22,7 @@ $(READY): settings.ini setup.py constraints.txt
 setup: $(READY) ## install everything into .venv (the others do it for you)
 
 lab: $(READY) ## open the course in JupyterLab
+	@$(BIN)/jupyter-trust nbs/*.ipynb nbs/tools/*.ipynb > /dev/null
 	$(PY) -m jupyterlab $(AS_ROOT) nbs/index.ipynb $(ARGS)
 
 test: export OMP_NUM_THREADS = 1

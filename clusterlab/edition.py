@@ -88,7 +88,7 @@ def run_cells(nb, folder: str | Path, timeout: int = 600) -> None:
                 why = {CellTimeoutError: f"no answer within {timeout} s", DeadKernelError: "the kernel died"}.get(type(e)) or f"{e.ename}: {e.evalue}"
                 raise EditionError(f"cell {number} (code cells count from 0):\n    {begin}\n{why}") from e
 
-# %% ../nbs/tools/edition.ipynb #a56a31e0
+# %% ../nbs/tools/edition.ipynb #d807b69b
 _FOLDERS = re.compile(r"(?:~|/|[A-Za-z]:)[^\s\x1b]*[/\\](?:(?:site-packages|python3\.\d+)[/\\]|(?=clusterlab[/\\]))")
 
 
@@ -103,9 +103,10 @@ def _clean_outputs(outputs: list) -> list:
 
 
 def clean_notebook(nb) -> None:
-    """Reduce `nb`, an nbformat notebook, in place: its metadata to the kernelspec, its cells' to tags, and its outputs to what a reader sees."""
+    """Reduce `nb`, an nbformat notebook, in place: its metadata to the kernelspec and the number of code cells, its cells' to tags, and its outputs to what a reader sees."""
     new = type(nb)
-    nb.metadata = new(kernelspec=new(display_name="Python 3 (ipykernel)", language="python", name="python3"))
+    nb.metadata = new(code_cells=sum(c.cell_type == "code" for c in nb.cells),
+                      kernelspec=new(display_name="Python 3 (ipykernel)", language="python", name="python3"))
     for cell in nb.cells:
         cell.metadata = new({k: v for k, v in cell.metadata.items() if k == "tags"})
         if cell.cell_type == "code": cell.outputs = _clean_outputs(cell.outputs)
@@ -136,7 +137,7 @@ def alike(old, new, key: str = "") -> bool:
     same = {"text": _same_text, "text/plain": _same_text, "text/html": _same_pictures, "image/png": _same_pictures}.get(key)
     return old == new or bool(same and same(old, new))
 
-# %% ../nbs/tools/edition.ipynb #aac74bc0
+# %% ../nbs/tools/edition.ipynb #4585d4f5
 def _edited(path: Path) -> set[str]:
     "Ids of the cells whose source is another in git's index; none where git is not there or does not know the notebook."
     import nbformat
@@ -146,7 +147,7 @@ def _edited(path: Path) -> set[str]:
     return {i for i in old.keys() & new.keys() if old[i] != new[i]}
 
 
-def keep_stored(old, new, edited: set[str] = frozenset()) -> None:
+def keep_stored(old, new, edited: set[str] | frozenset[str] = frozenset()) -> None:
     "Put the outputs of `old` back into `new`, the same notebook after it ran, where both say the same, or are not compared and the cell's id is not in `edited`."
     for was, cell in ((a, b) for a, b in zip(old.cells, new.cells) if b.cell_type == "code"):
         trusted = "nbval-ignore-output" in cell.metadata.get("tags", []) and was.outputs and cell.id not in edited

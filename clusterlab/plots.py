@@ -77,9 +77,16 @@ def plot_centroids(centroids: Tensor, ax, numbered: bool = True) -> None:
             ax.plot(*([x] for x in c), "x", color=color, markersize=size, markeredgewidth=edge, zorder=depth)
         if numbered: ax.text(*c, f"   {i}", fontsize=10, fontweight="bold", va="bottom", path_effects=[withStroke(linewidth=3, foreground="white")], zorder=depth)
 
-# %% ../nbs/tools/plots.ipynb #3d777d77
-_ICONS = {"minus": "–", "fast-backward": "⏮", "step-backward": "◀", "play fa-flip-horizontal": "⏴", "pause": "⏸",
-          "play": "⏵", "step-forward": "▶", "fast-forward": "⏭", "plus": "+"}
+# %% ../nbs/tools/plots.ipynb #fd9f8782
+_ICONS = {"minus": "M2 5h8v2H2z", "plus": "M2 5h3V2h2v3h3v2H7v3H5V7H2z", "pause": "M2 1h3v10H2zM7 1h3v10H7z",
+          "play": "M3 1l8 5-8 5z", "play fa-flip-horizontal": "M9 1L1 6l8 5z", "step-forward": "M2 1l6 5-6 5zM8 1h2v10H8z",
+          "step-backward": "M10 1L4 6l6 5zM2 1h2v10H2z", "fast-forward": "M1 1l5 5-5 5zM5.5 1l5 5-5 5zM10 1h2v10h-2z",
+          "fast-backward": "M11 1L6 6l5 5zM6.5 1l-5 5 5 5zM0 1h2v10H0z"}
+
+
+def _icon(name: str) -> str:
+    "Drawn as a path: the characters for rewind and play are missing from many fonts."
+    return f'<svg width="12" height="12" viewBox="0 0 12 12" fill="currentColor" aria-hidden="true"><path d="{_ICONS[name]}"/></svg>'
 
 
 def animation_html(animation, alt: str, mode: str = "once"):
@@ -100,7 +107,7 @@ def animation_html(animation, alt: str, mode: str = "once"):
     html = animation.to_jshtml(default_mode=mode)
     plt.close(animation._fig)
     html = re.sub(r'<link rel="stylesheet"\s+href="https?://[^"]*">\s*', "", html)
-    html = re.sub(r'<i class="fa fa-([\w -]+)"></i>', lambda m: _ICONS[m[1]], html)
+    html = re.sub(r'<i class="fa fa-([\w -]+)"></i>', lambda m: _icon(m[1]), html)
     random_id = re.findall(r"_anim_img([0-9a-f]{32})", html)[0]
     fixed_id = hashlib.md5(html.replace(random_id, "").encode()).hexdigest()
     return HTML(f'<div role="img" aria-label="{alt}">{html.replace(random_id, fixed_id)}</div>')

@@ -156,7 +156,7 @@ def voronoi(centroids: Tensor, square: tuple[float, float, float, float], m: int
     picture[border] = 0.55
     return picture
 
-# %% ../nbs/tools/widgets.ipynb #c8e2e234
+# %% ../nbs/tools/widgets.ipynb #ab863d62
 def _plane(ax, square: tuple[float, float, float, float], title: str) -> None:
     ax.set(xlim=square[:2], ylim=square[2:], aspect="equal", title=title, xlabel="$x_1$", ylabel="$x_2$")
 
@@ -176,7 +176,7 @@ def _draw_centroids(ax, centroids: Tensor) -> None:
 def _draw_step(ax, points: Tensor, steps: list[Step], i: int) -> None:
     "Points in the colour of their label, centroids and their cells; in an update the way each centroid went."
     step, square = steps[i], _square(points)
-    ax.imshow(voronoi(step.centroids, square), extent=square, interpolation="bilinear", zorder=0)
+    ax.imshow(voronoi(step.centroids, square).numpy(), extent=square, interpolation="bilinear", zorder=0)
     plot_clusters(points, step.labels, ax=ax, size=_size(points))
     if step.kind == "update":
         for old, new in zip(steps[i - 1].centroids.tolist(), step.centroids.tolist()):
@@ -195,29 +195,31 @@ def _draw_trace(ax, steps: list[Step], i: int, best: float) -> None:
     ax.axvline(i, color="magenta", linewidth=1.2, zorder=1, label="now")
     if i: ax.plot(i, wcss[i], "o", color="magenta", markersize=13, fillstyle="none", markeredgewidth=2)
     if best < wcss[-1] * (1 - 1e-6): ax.axhline(best, color="#009E73", linestyle="--", linewidth=1.2, label="lowest seen with this k")
-    ax.set(ylim=(0, max(wcss[1:]) * 1.08 or 1), xlim=(-0.5, len(steps) - 0.5), title="Within-cluster sum of squares", xlabel="half step", ylabel="WCSS")
+    pad = 0.03 * len(steps)
+    ax.set(ylim=(0, max(wcss[1:]) * 1.08 or 1), xlim=(-pad, len(steps) - 1 + pad), title="Within-cluster sum of squares", xlabel="half step", ylabel="WCSS")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(loc="upper right", fontsize=9)
+    ax.legend(loc="upper right", fontsize=9, framealpha=1)
 
-# %% ../nbs/tools/widgets.ipynb #ac50d816
+# %% ../nbs/tools/widgets.ipynb #a4f197b0
 class _Explorer(widgets.VBox):
     "Controls, a line of words and a picture. A subclass says in `draw` what figure, words and description belong to its controls."
 
     def __init__(self, *rows):
-        self.words = widgets.HTML()
-        self.picture = widgets.Image(format="png", width=str(WIDTH), layout=widgets.Layout(max_width="100%", height="auto", flex="0 0 auto", align_self="flex-start"))
+        self.words, self.picture = widgets.HTML(), widgets.HTML()
         super().__init__([*rows, self.words, self.picture])
         self.redraw()
 
     def redraw(self, _=None) -> None:
-        fig, words, alt = self.draw()
-        self.words.value = f'<p role="status" style="max-width: {WIDTH}px; line-height: 1.4; min-height: 2.8em; margin: 4px 0">{escape(words)}</p>'
-        self.picture.value, self.picture.tooltip = _png(fig), alt
+        fig, words, self.alt = self.draw()
+        self.png = _png(fig)
+        self.words.value = f'<p role="status" style="max-width: {WIDTH}px; min-height: 2.8em; line-height: 1.4; margin: 4px 0">{escape(words)}</p>'
+        self.picture.value = (f'<img alt="{escape(self.alt)}" width="{WIDTH}" height="{HEIGHT}" style="max-width: 100%; height: auto" decoding="sync" '
+                              f'src="data:image/png;base64,{base64.b64encode(self.png).decode()}">')
 
     def _repr_mimebundle_(self, **kwargs):
         bundle = super()._repr_mimebundle_(**kwargs)
-        bundle["image/png"] = base64.b64encode(self.picture.value).decode()
-        return bundle, {"image/png": {"alt": self.picture.tooltip}}
+        bundle["image/png"] = base64.b64encode(self.png).decode()
+        return bundle, {"image/png": {"alt": self.alt}}
 
 
 def _check(points: Tensor) -> Tensor:
@@ -233,7 +235,7 @@ def _slider(kind, **settings):
     "A slider or button of the given kind whose label is never cut off."
     return kind(style=dict(description_width="initial"), **settings)
 
-# %% ../nbs/tools/widgets.ipynb #de251cf8
+# %% ../nbs/tools/widgets.ipynb #3473ee91
 class KMeansStepper(_Explorer):
     """k-means half a step at a time, forward and back, for k from 1 to 12, from starts that can be drawn again.
 
@@ -253,35 +255,37 @@ class KMeansStepper(_Explorer):
         most = min(12, len(self.points))
         if k not in range(1, most + 1): raise ValueError(f"k: got {k!r}, wanted a whole number from 1 to {most}")
         self.k = _slider(widgets.IntSlider, description="clusters k", value=k, min=1, max=most)
-        self.step = _slider(widgets.SelectionSlider, description="half step", options=["start"], layout=widgets.Layout(width="420px"))
         self.new_start = widgets.Button(description="new start", icon="random", tooltip="draw other points as the first centroids")
         self.back = widgets.Button(description="back", icon="step-backward", layout=widgets.Layout(width="90px"))
         self.forward = widgets.Button(description="forward", icon="step-forward", layout=widgets.Layout(width="90px"))
-        self.play = widgets.Play(interval=900, show_repeat=False)
+        self.play = widgets.Play(interval=900, show_repeat=False, layout=widgets.Layout(width="110px"))
+        self._row = widgets.HBox()
         self._run()
         if not -len(self.steps) <= step < len(self.steps): raise ValueError(f"step: got {step}, wanted at most {len(self.steps) - 1}, the last of this run")
         self.step.index = step % len(self.steps)
-        super().__init__(widgets.HBox([self.k, self.new_start]), widgets.HBox([self.step, self.back, self.forward, self.play]))
+        super().__init__(widgets.HBox([self.k, self.new_start]), self._row)
         self.step.observe(self.redraw, "index")
         self.k.observe(self._restart, "value")
         self.new_start.on_click(lambda _: self._restart(seed=self.seed + 1))
         self.back.on_click(lambda _: self._go(-1))
         self.forward.on_click(lambda _: self._go(1))
-        widgets.jslink((self.play, "value"), (self.step, "index"))
 
-    def __repr__(self) -> str: return f"KMeansStepper({_points(len(self.points))}, k={self.k.value})"
+    def __repr__(self) -> str: return f"KMeansStepper({len(self.points)} points, k={self.k.value})"
 
     def _run(self) -> None:
-        "Compute the run for the present k and seed; keep the lowest final WCSS seen for each k."
+        "Compute the run for the present k and seed, with a slider of its length; keep the lowest final WCSS seen for each k."
         k = self.k.value
         self.steps = k_means_steps(self.points, forgy(k, self.points, self.seed), self.max_iters)
         self.best[k] = min(self.steps[-1].wcss, self.best.get(k, float("inf")))
+        self.step = _slider(widgets.SelectionSlider, description="half step", options=[step_name(i) for i in range(len(self.steps))], layout=widgets.Layout(width="420px"))
         self.play.max = len(self.steps) - 1
-        self.step.options = [step_name(i) for i in range(len(self.steps))]
+        self._row.children = [self.step, self.back, self.forward, self.play]
+        self._link = widgets.jslink((self.step, "index"), (self.play, "value"))
 
     def _restart(self, _=None, seed: int | None = None) -> None:
         self.seed = self.seed if seed is None else seed
-        self.step.unobserve(self.redraw, "index")
+        self._link.unlink()
+        self.step.close()
         self._run()
         self.step.observe(self.redraw, "index")
         self.redraw()
@@ -345,7 +349,7 @@ def share_within(points: Tensor, radius: float, around: Tensor | None = None) ->
     "Share of `points` (n, d) within `radius` of `around` (q, d), on average; None: of the points themselves."
     return (torch.cdist(points if around is None else around, points) <= radius).double().mean().item()
 
-# %% ../nbs/tools/widgets.ipynb #a53f413e
+# %% ../nbs/tools/widgets.ipynb #d38f3045
 REACH = 3.0349  # bandwidths at which a Gaussian has sunk to 1 % of its peak: (2 ln 100) ** 0.5
 
 
@@ -353,7 +357,7 @@ def _draw_kernel(ax, points: Tensor, bandwidth: float, modes: Tensor, labels: Te
     "Points by cluster found, modes, and the reach of the kernel around point `at`."
     square, m = _square(points), 200
     weight = torch.exp(-0.5 * ((_grid(square, m) - points[at]) / bandwidth).square().sum(1)).reshape(m, m)
-    ax.imshow(torch.cat([torch.zeros(m, m, 3), 0.45 * weight[:, :, None]], 2), extent=square, zorder=0)
+    ax.imshow(torch.cat([torch.zeros(m, m, 3), 0.45 * weight[:, :, None]], 2).numpy(), extent=square, zorder=0)
     plot_clusters(points, labels, ax=ax, size=_size(points))
     _draw_centroids(ax, modes)
     for radius, line, name in ((bandwidth, "-", "1 bandwidth"), (REACH * bandwidth, "--", "weight 1 %")):
@@ -374,7 +378,7 @@ def _draw_counts(ax, counts: dict[float, int], bandwidth: float) -> None:
         axis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.set_minor_formatter(NullFormatter())
 
-# %% ../nbs/tools/widgets.ipynb #47664999
+# %% ../nbs/tools/widgets.ipynb #3383e8d1
 BANDWIDTHS = (0.5, 0.7, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 15)
 
 
@@ -394,8 +398,9 @@ class BandwidthExplorer(_Explorer):
     def __init__(self, points: Tensor, bandwidth: float = 2.5, at: int = 0, bandwidths=BANDWIDTHS):
         points = _check(points)
         self.n, self.points = len(points), forgy(1500, points) if len(points) > 1500 else points
+        for b in (bandwidth, *bandwidths):
+            if not isinstance(b, (int, float)) or not 0 < b < float("inf"): raise ValueError(f"bandwidth: got {b!r}, wanted a finite number above 0")
         stops = sorted({*bandwidths, bandwidth})
-        if not 0 < stops[0] <= stops[-1] < float("inf"): raise ValueError(f"bandwidth: got {stops[0]:g}, wanted a number above 0")
         if at not in range(len(self.points)): raise ValueError(f"at: got {at!r}, wanted the number of a point, 0 to {len(self.points) - 1}")
         self.found = {b: mean_shift_modes(self.points, b) for b in stops}
         self.bandwidth = _slider(widgets.SelectionSlider, description="bandwidth", options=[(f"{b:g}", b) for b in stops], value=bandwidth, layout=widgets.Layout(width="420px"))
@@ -403,7 +408,7 @@ class BandwidthExplorer(_Explorer):
         super().__init__(widgets.HBox([self.bandwidth, self.at]))
         for control in (self.bandwidth, self.at): control.observe(self.redraw, "value")
 
-    def __repr__(self) -> str: return f"BandwidthExplorer({_points(self.n)}, bandwidth={self.bandwidth.value:g})"
+    def __repr__(self) -> str: return f"BandwidthExplorer({self.n} points, bandwidth={self.bandwidth.value:g})"
 
     def draw(self) -> tuple[Figure, str, str]:
         bandwidth, at = self.bandwidth.value, self.at.value
@@ -412,7 +417,7 @@ class BandwidthExplorer(_Explorer):
         _draw_kernel(plane, self.points, bandwidth, modes, labels, at)
         _draw_counts(counts, {b: len(m) for b, (m, _, _) in self.found.items()}, bandwidth)
         mean, here = share_within(self.points, bandwidth), share_within(self.points, bandwidth, self.points[at][None])
-        words = (f"Bandwidth {bandwidth:g}: one bandwidth reaches {mean:.1%} of the points on average, {here:.1%} from point {at}. "
+        words = (f"Bandwidth {bandwidth:g}: one bandwidth reaches {100 * mean:.1f} % of the points on average, {100 * here:.1f} % from point {at}. "
                  f"Mean shift finds {len(modes)} cluster{'s' * (len(modes) != 1)}, after {updates} update{'s' * (updates != 1)}.")
         if self.n > len(self.points): words += f" ({_points(len(self.points))} of {_number(self.n)}, drawn at random.)"
         return fig, words, f"Mean shift. Left: points by cluster found, modes, and the kernel around point {at}. Right: the number of clusters at each bandwidth. {words}"

@@ -36,7 +36,7 @@ def test_same_text(stored, new):
 
 
 @pytest.mark.parametrize("stored, new", [
-    ("1.41", "1.51"), ("0.160", "0.161"), ("0.001", "-0.001"), ("1e10", "2e10"), ("tensor([0, 1])", "tensor([0, 2])"),
+    ("1.41", "1.51"), ("0.160", "0.162"), ("0.16", "0.17"), ("0.001", "-0.001"), ("1e10", "2e10"), ("tensor([0, 1])", "tensor([0, 2])"),
     ("150000 points", "150001 points"), ("There are 150000.", "There are 150001."), ("1500", "1500.0"), ("torch.Size([3, 5])", "torch.Size([3, 5, 1])"),
     ("tensor(nan)", "tensor(0.500)"), ("tensor(inf)", "tensor(0.500)"), ("tensor(inf)", "tensor(-inf)"), ("tensor(inf)", "tensor(nan)"),
     ("#0e1234", "#0e9999"), ("six 1.5", "five 1.5"), ("1.5", "1.5 1.5"), ("1.5 #", "# 1.5"), ("a b", "a  b"), ("True", "False"), ("", "0.0"),
@@ -159,6 +159,18 @@ def test_a_notebook_without_fault():
                       ("# not compared: a timing\ntime()", result("3"), "nbval-ignore-output"), ("film()", html(film("red"))))
 
 
+def test_one_in_the_last_of_three_decimals_is_rounding():
+    assert same_text("tensor([0.160, 26.759])", "tensor([0.161, 26.758])")
+
+
+def test_a_dropped_last_cell():
+    complete = notebook(("1", result("1")), ("2", result("2")))
+    complete.metadata.code_cells = 2
+    assert not notebook_faults(complete, 0)
+    del complete.cells[1]
+    assert notebook_faults(complete, 0) == ["There are 1 code cells, wanted 2: one is missing or was added. Execute the notebook: `make lessons`"]
+
+
 def test_a_dropped_cell():
     complete = notebook(*[("1", result("1"))] * 5)
     for i in range(4):
@@ -247,10 +259,11 @@ def course(folder: Path, **notebooks) -> Path:
 
 def run(folder: Path, *options, **environment):
     "pytest in this folder: exit status, what it printed, and {(notebook, test): passed}."
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1", **environment}
-    environment.pop("PYTEST_ADDOPTS", None)
+    mine = {name: value for name, value in os.environ.items() if not re.match("PYTEST_|PY_COLORS|FORCE_COLOR|NBCHECK_", name)}
+    mine |= {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1", **environment}
     record = folder / "junit.xml"
-    done = subprocess.run([sys.executable, "-m", "pytest", *options, f"--junitxml={record}"], cwd=folder, env=environment, capture_output=True, encoding="utf-8", errors="replace")
+    command = [sys.executable, "-m", "pytest", *options, f"--junitxml={record}"]
+    done = subprocess.run(command, cwd=folder, env=mine, capture_output=True, encoding="utf-8", errors="replace")
     verdicts = {(case.get("classname").split(".ipynb")[0].split(".")[-1], case.get("name")): case.find("failure") is None and case.find("error") is None
                 for case in ElementTree.parse(record).iter("testcase")}
     return done.returncode, done.stdout, verdicts
@@ -267,7 +280,7 @@ def small_course(tmp_path_factory):
     hidden = folder / "nbs/.ipynb_checkpoints"
     hidden.mkdir()
     shutil.copy(folder / "nbs/bad.ipynb", hidden / "bad-checkpoint.ipynb")
-    return folder, *run(folder, "nbs", NBCHECK_ARTIFACTS=str(folder / "artifacts"))
+    return folder, *run(folder, "nbs", CLUSTERLAB_ARTIFACTS=str(folder / "artifacts"))
 
 
 def test_each_right_cell_passes_and_each_wrong_one_fails(small_course):

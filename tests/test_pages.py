@@ -20,7 +20,7 @@ def prose(path):
     return "\n\n".join("".join(c["source"]) for c in cells(path, "markdown"))
 
 
-def modules(path): return re.findall(r"#\| default_exp (\S+)", "".join("".join(c["source"]) for c in cells(path, "code")))
+def modules(path): return re.findall(r"#\| default_exp (\S+)", "\n".join("".join(c["source"]) for c in cells(path, "code")))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
@@ -28,6 +28,11 @@ def test_links_between_pages_lead_somewhere(page):
     targets = [t.split("#")[0] for t in re.findall(r"\]\(([^)\s]+)\)", prose(page)) if "://" not in t]
     missing = [t for t in targets if t and not (page.parent / t).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES[2:], ids=lambda p: p.name)
+def test_a_notebook_says_how_many_code_cells_it_has(page):
+    assert json.loads(page.read_text(encoding="utf-8"))["metadata"]["code_cells"] == len(cells(page, "code"))
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda p: p.stem)
