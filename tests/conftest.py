@@ -6,3 +6,7 @@ from hypothesis import settings
 settings.register_profile("course", derandomize=True, deadline=None, database=None)
 settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "course"))
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "browser: needs chromium")
