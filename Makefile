@@ -23,7 +23,8 @@ setup: $(READY) ## install everything into .venv (the others do it for you)
 
 lab: $(READY) ## open the course in JupyterLab
 	@$(BIN)/jupyter-trust nbs/*.ipynb nbs/tools/*.ipynb > /dev/null
-	$(PY) -m jupyterlab $(AS_ROOT) nbs/index.ipynb $(ARGS)
+	$(PY) -m jupyterlab --notebook-dir=nbs --LabApp.default_url=/lab/tree/index.ipynb --LabApp.news_url=None \
+		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(AS_ROOT) $(ARGS)
 
 test: export OMP_NUM_THREADS = 1
 test: export IN_TEST = 1
