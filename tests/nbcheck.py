@@ -52,6 +52,7 @@ TOLERANCE = 1e-4
 BLOCK, BLOCK_LIMIT, MEAN_LIMIT = 8, 0.005, 0.0005
 IGNORED_LIMIT = 0.02
 MAX_BYTES = 1_000_000
+STARTS, PATIENCE = 3, 60            # times to try to start a kernel; seconds between two messages of a cell
 
 # A whole number with a dot counts as decimal only where a tensor would print it: before a comma or a bracket.
 NUMBER = re.compile(r"\s*(?<![\w.#])([-+]?(?:\d+\.(?:\d+|(?=[],)]))|\.\d+)(?:e[-+]?\d+)?|[-+]?\d+e[-+]?\d+\b|[-+]?(?:nan|inf)\b)")
@@ -252,6 +253,7 @@ class Cell(IPyNbCell):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        self.output_timeout = PATIENCE
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")
         if not (terminal and terminal.hasmarkup): self.colors = nocolors
         if is_ignored(self.options): self.user_properties.append(("nbcheck", "ignored"))
@@ -294,7 +296,11 @@ class Notebook(IPyNbFile):
 
     def start_kernel(self):
         if self.kernel is not None: return
-        super().setup()
+        for tries_left in reversed(range(STARTS)):
+            try: super().setup()
+            except RuntimeError:            # two kernels that start at once may choose the same port, and one of them dies
+                if not tries_left: raise
+            else: break
         self.kernel.execute_cell_input = lambda source, allow_stdin=None: self.kernel.kc.execute(
             source, store_history=True, allow_stdin=allow_stdin, stop_on_error=False)
 

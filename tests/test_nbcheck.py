@@ -9,6 +9,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -324,3 +325,16 @@ def test_but_a_part_may_hold_more(monkeypatch):
     tally = nbcheck.Tally(cells=9, ignored=1, outputs=9, pictures=0, animations=0, notebooks={1})
     assert not tally.too_many_ignored and tally._replace(notebooks={1, 2}).too_many_ignored
     assert not tally._replace(notebooks={1, 2}, cells=49).too_many_ignored
+
+
+def test_a_kernel_that_does_not_start_is_tried_again(monkeypatch):
+    tries = []
+
+    def setup(self):
+        tries.append(1)
+        if len(tries) < nbcheck.STARTS: raise RuntimeError("Kernel died before replying to kernel_info")
+        self.kernel = SimpleNamespace()
+    monkeypatch.setattr(nbcheck.IPyNbFile, "setup", setup)
+    notebook = object.__new__(nbcheck.Notebook)
+    notebook.start_kernel()
+    assert len(tries) == nbcheck.STARTS and notebook.kernel.execute_cell_input
