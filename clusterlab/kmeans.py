@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BLOCK', 'k_means_plus_plus', 'k_means_cluster', 'assign', 'inertia']
 
-# %% ../nbs/10_kmeans.ipynb #1cc09a47
+# %% ../nbs/10_kmeans.ipynb #f0645c78
 import math
 import warnings
 from numbers import Real
@@ -13,7 +13,7 @@ from numbers import Real
 import torch
 from torch import Generator, Tensor
 
-from .inputs import check, check_generator, check_int, check_points, check_tensor, check_weights, result_dtype, widest_dtype, working_dtype
+from .inputs import check, check_centroids, check_generator, check_int, check_points, check_tensor, check_weights, result_dtype, widest_dtype, working_dtype
 
 # %% ../nbs/10_kmeans.ipynb #07224c75
 BLOCK = 1 << 18
@@ -38,20 +38,26 @@ def _nearest(points: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
         torch.min(_distances(x, centroids), 1, out=(distance, label))
     return labels, distances
 
-# %% ../nbs/10_kmeans.ipynb #a1e01634
+# %% ../nbs/10_kmeans.ipynb #19d8bfef
 def _masses(labels: Tensor, weights: Tensor, k: int) -> Tensor:
     "Sum of the weights in each cluster, (k,)."
     return weights.new_zeros(k).index_add_(0, labels, weights)
 
 
+def _sums(points: Tensor, labels: Tensor, weights: Tensor, k: int, less: Tensor | None = None) -> Tensor:
+    "Weighted sum of the points of each cluster, each point less the row of `less` for its cluster, (k, d)."
+    sums = weights.new_zeros(k, points.shape[1])
+    for x, l, w in zip(*(_blocks(t, points.shape[1]) for t in (points, labels, weights))):
+        sums.index_add_(0, l, (x.to(w.dtype) if less is None else x - less[l]) * w[:, None])
+    return sums
+
+
 def _means(points: Tensor, labels: Tensor, weights: Tensor, centroids: Tensor) -> Tensor:
     "Weighted mean of the points of each cluster, (k, d); a cluster without mass keeps its centroid."
-    k, d = centroids.shape
-    sums = weights.new_zeros(k, d)
-    for x, l, w in zip(_blocks(points, d), _blocks(labels, d), _blocks(weights, d)):
-        sums.index_add_(0, l, x.to(w.dtype) * w[:, None])
-    mass = _masses(labels, weights, k)[:, None]
-    return torch.where(mass > 0, sums / mass, centroids.to(sums.dtype)).to(centroids.dtype)
+    mass = _masses(labels, weights, len(centroids))[:, None]
+    means = _sums(points, labels, weights, len(centroids)) / mass
+    if centroids.dtype == means.dtype: means += _sums(points, labels, weights, len(centroids), means) / mass
+    return torch.where(mass > 0, means, centroids.to(means.dtype)).to(centroids.dtype)
 
 # %% ../nbs/10_kmeans.ipynb #b8937b7f
 def _uniform(n: int, generator: Generator | None, like: Tensor) -> Tensor:
@@ -74,7 +80,7 @@ def _check_data(k: int, points: Tensor, weights: Tensor | None, generator: Gener
     check_generator(generator)
     return check_weights(weights, points)
 
-# %% ../nbs/10_kmeans.ipynb #34549606
+# %% ../nbs/10_kmeans.ipynb #b132be23
 @torch.no_grad()
 def k_means_plus_plus(k: int, points: Tensor, *, weights: Tensor | None = None, generator: Generator | None = None) -> Tensor:
     """Starting centroids: points drawn far apart, by greedy k-means++.
@@ -92,7 +98,7 @@ def k_means_plus_plus(k: int, points: Tensor, *, weights: Tensor | None = None, 
 
     Raises TypeError, ValueError: as `k_means_cluster`.
 
-    References: Arthur & Vassilvitskii 2007, with the greedy choice among 2 + floor(ln k) candidates of its section 5.
+    References: Arthur & Vassilvitskii 2007, with the greedy choice among 2 + floor(ln k) candidates that its conclusion recommends.
     """
     weights = _check_data(k, points, weights, generator)
     centroids = points[_draw(weights, _uniform(1, generator, weights))].to(result_dtype(points))
@@ -108,19 +114,17 @@ def k_means_plus_plus(k: int, points: Tensor, *, weights: Tensor | None = None, 
         nearest = torch.minimum(nearest, _nearest(points, best)[1])
     return centroids
 
-# %% ../nbs/10_kmeans.ipynb #a1d58e0c
+# %% ../nbs/10_kmeans.ipynb #e0cd44a0
 def _fill_empty(points: Tensor, weights: Tensor, centroids: Tensor, labels: Tensor, distances: Tensor):
     "Move each centroid without mass to a point far from its own, until there is none. -> centroids, labels, distances."
     while len(empty := (_masses(labels, weights, len(centroids)) == 0).nonzero()[:, 0]):
         far = torch.where(weights > 0, distances, 0).topk(len(empty))
-        chosen = far.indices[far.values > 0]
-        if not len(chosen): break
-        centroids = centroids.clone()
-        centroids[empty[: len(chosen)]] = points[chosen].to(centroids.dtype)
+        if not len(chosen := far.indices[far.values > 0]): break
+        centroids = centroids.index_copy(0, empty[: len(chosen)], points[chosen].to(centroids.dtype))
         labels, distances = _nearest(points, centroids)
     return centroids, labels, distances
 
-# %% ../nbs/10_kmeans.ipynb #a3fb39cd
+# %% ../nbs/10_kmeans.ipynb #74ad7af6
 def _variance(points: Tensor, weights: Tensor) -> float:
     "Mean over the features of their weighted variance."
     d, one = points.shape[1], torch.zeros_like(weights, dtype=torch.long)
@@ -128,7 +132,7 @@ def _variance(points: Tensor, weights: Tensor) -> float:
     squares = sum((w[:, None] * (x.to(w.dtype) - center).square()).sum() for x, w in zip(_blocks(points, d), _blocks(weights, d)))
     return (squares / weights.sum() / d).item()
 
-
+# %% ../nbs/10_kmeans.ipynb #456cfd80
 def _lloyd(points: Tensor, weights: Tensor, centroids: Tensor, max_iters: int, limit: float) -> tuple[Tensor, Tensor, Tensor]:
     "Lloyd's steps until the summed squared movement is at most `limit`. -> centroids (k, d), their labels (n,) and distances (n,)."
     found = _fill_empty(points, weights, centroids, *_nearest(points, centroids))
@@ -138,12 +142,11 @@ def _lloyd(points: Tensor, weights: Tensor, centroids: Tensor, max_iters: int, l
         labels, distances = _nearest(points, centroids)
         moved = (centroids.to(weights.dtype) - before.to(weights.dtype)).square().sum()
         moved, empty = torch.stack([moved, (_masses(labels, weights, len(centroids)) == 0).sum()]).tolist()
-        found = (centroids, labels, distances)
-        if empty: found = _fill_empty(points, weights, *found)
+        found = _fill_empty(points, weights, centroids, labels, distances) if empty else (centroids, labels, distances)
         if moved <= limit and (not empty or found[0] is centroids): break
     return found
 
-# %% ../nbs/10_kmeans.ipynb #ee53c12e
+# %% ../nbs/10_kmeans.ipynb #90c2e1b3
 def _start(k: int, points: Tensor, init, weights: Tensor, generator: Generator | None) -> Tensor:
     "The starting centroids (k, d) that `init` asks for; a new tensor."
     if isinstance(init, Tensor): return init.to(result_dtype(points), copy=True)
@@ -152,17 +155,18 @@ def _start(k: int, points: Tensor, init, weights: Tensor, generator: Generator |
     weighty_first = (weights[order] == 0).to(torch.uint8).argsort(stable=True)
     return points[order[weighty_first[:k]]].to(result_dtype(points))
 
-
+# %% ../nbs/10_kmeans.ipynb #bfa8427c
 def _check_options(k: int, points: Tensor, max_iters: int, tol: float, init, n_init: int) -> None:
     check_int(max_iters, "max_iters", 1)
     check_int(n_init, "n_init", 1)
+    wanted = "'k-means++', 'random' or a tensor of centroids"
     check(isinstance(tol, Real) and 0 <= tol < math.inf, "tol", repr(tol), "a finite number, at least 0")
-    if not isinstance(init, Tensor): return check(init in ("k-means++", "random"), "init", repr(init), "'k-means++', 'random' or a tensor of centroids")
-    shape = (k, points.shape[1])
-    check_tensor(init, "init", f"{shape}, a centroid for each cluster", lambda s: s == shape, points.device)
+    check(isinstance(init, (str, Tensor)), "init", type(init).__name__, wanted, TypeError)
+    if isinstance(init, str): return check(init in ("k-means++", "random"), "init", repr(init), wanted)
+    check_centroids(init, points, "init", k)
     check(n_init == 1, "n_init", n_init, "1 with given centroids: every run would be the same")
 
-
+# %% ../nbs/10_kmeans.ipynb #a355717f
 @torch.no_grad()
 def k_means_cluster(k: int, points: Tensor, max_iters: int = 20, tol: float = 1e-8, *, init: str | Tensor = "k-means++", n_init: int = 1,
                     weights: Tensor | None = None, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
@@ -171,7 +175,7 @@ def k_means_cluster(k: int, points: Tensor, max_iters: int = 20, tol: float = 1e
     Parameters
     ----------
     k : int, 1 to n, the number of clusters
-    points : (n, d), float or integer, any device; not changed
+    points : (n, d), float or integer (up to 2^24 if the default dtype is float32), any device; not changed
     max_iters : int >= 1, the most updates of the centroids
     tol : float >= 0; stop when the summed squared movement of the centroids is at most tol times the mean variance of the features
     init : "k-means++", "random" (k of the points, Forgy), or centroids (k, d) on the points' device
@@ -197,10 +201,10 @@ def k_means_cluster(k: int, points: Tensor, max_iters: int = 20, tol: float = 1e
     runs = (_lloyd(points, weights, _start(k, points, init, weights, generator), max_iters, limit) for _ in range(n_init))
     centroids, labels, _ = min(runs, key=lambda run: (weights * run[2].to(weights.dtype).square()).sum().item())
     empty = int((_masses(labels, weights, k) == 0).sum())
-    if empty: warnings.warn(f"k: got {k}, but only {k - empty} points with weight differ; empty clusters: {empty}", stacklevel=2)
+    if empty: warnings.warn(f"k: got {k}, but only {k - empty} points with weight differ; empty clusters: {empty}", stacklevel=3)
     return centroids, labels
 
-# %% ../nbs/10_kmeans.ipynb #383b654f
+# %% ../nbs/10_kmeans.ipynb #9fd94f0e
 @torch.no_grad()
 def assign(points: Tensor, centroids: Tensor) -> Tensor:
     """The nearest centroid of each point; the lowest index wins a tie.
@@ -215,8 +219,7 @@ def assign(points: Tensor, centroids: Tensor) -> Tensor:
     labels (n,) int64 in [0, k). Raises TypeError, ValueError: as `k_means_cluster`.
     """
     check_points(points)
-    d = points.shape[1]
-    check_tensor(centroids, "centroids", f"(k, {d}), k at least 1", lambda s: len(s) == 2 and len(s) and s[0] > 0 and s[1] == d, points.device)
+    check_centroids(centroids, points)
     return _nearest(points, centroids.to(torch.promote_types(result_dtype(points), result_dtype(centroids))))[0]
 
 
@@ -236,10 +239,11 @@ def inertia(points: Tensor, centroids: Tensor, labels: Tensor) -> Tensor:
 
     References: MacQueen 1967; Lloyd 1982.
     """
-    assign(points[:1], centroids)
-    n, k, d = len(points), len(centroids), points.shape[1]
+    check_points(points)
+    check_centroids(centroids, points)
+    n, k = len(points), len(centroids)
     check_tensor(labels, "labels", f"({n},), one for each point", lambda s: s == (n,), points.device)
     check(not labels.is_floating_point(), "labels", labels.dtype, "integers", TypeError)
     check(bool(0 <= labels.min() and labels.max() < k), "labels", f"{labels.min()} to {labels.max()}", f"0 to {k - 1}")
     wide = centroids.to(widest_dtype(points.device))
-    return sum((x.to(wide.dtype) - wide[l.long()]).square().sum() for x, l in zip(_blocks(points, d), _blocks(labels, d)))
+    return sum((x.to(wide.dtype) - wide[l.long()]).square().sum() for x, l in zip(*(_blocks(t, points.shape[1]) for t in (points, labels))))

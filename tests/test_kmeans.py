@@ -339,6 +339,15 @@ BAD = [
     (ValueError, "tol: got nan", dict(tol=float("nan"))),
     (ValueError, "init: got 'best', wanted 'k-means\\+\\+', 'random' or", dict(init="best")),
     (ValueError, r"init: got shape \(3, 2\), wanted \(2, 2\)", dict(init=torch.zeros(3, 2))),
+    (TypeError, "init: got ndarray, wanted 'k-means", dict(init=np.zeros((2, 2)))),
+    (ValueError, "init: got values that spread over .*rescale", dict(init=torch.eye(2) * 1e30)),
+    (TypeError, "points: got torch.uint16, wanted real numbers", dict(points=torch.zeros(5, 2, dtype=torch.uint16))),
+    (TypeError, "points: got torch.float8_e5m2, wanted real numbers", dict(points=torch.zeros(5, 2).to(torch.float8_e5m2))),
+    (TypeError, "points: got torch.sparse_coo on cpu, wanted a dense tensor", dict(points=torch.zeros(5, 2).to_sparse())),
+    (TypeError, "points: got torch.strided on meta, wanted a dense tensor", dict(points=torch.zeros(5, 2, device="meta"))),
+    (ValueError, "points: got values up to 16777217, wanted at most 16777216.*float64", dict(points=torch.full((5, 2), 2**24 + 1))),
+    (ValueError, "points: got values up to 1e\\+308", dict(points=torch.full((5, 2), 1e308, dtype=torch.float64))),
+    (ValueError, "weights: got some more than .* times others", dict(weights=torch.tensor([1, 5e-324, 1, 1, 1], dtype=torch.float64))),
     (ValueError, "init: got device meta, wanted cpu", dict(init=torch.zeros(2, 2, device="meta"))),
     (ValueError, "n_init: got 0", dict(n_init=0)),
     (ValueError, "n_init: got 3, wanted 1 with given centroids", dict(n_init=3, init=torch.eye(2))),
@@ -362,3 +371,44 @@ def test_companions_refuse_bad_input():
     with pytest.raises(ValueError, match=r"labels: got shape \(4,\), wanted \(5,\)"): inertia(points, centroids, torch.zeros(4, dtype=torch.long))
     with pytest.raises(ValueError, match="labels: got 0 to 3, wanted 0 to 2"): inertia(points, centroids, torch.tensor([0, 1, 2, 3, 0]))
     with pytest.raises(TypeError, match="labels: got torch.float32, wanted integers"): inertia(points, centroids, torch.zeros(5))
+    for far in (1e25, 1e-30):
+        with pytest.raises(ValueError, match="centroids: got values that spread over"): assign(torch.zeros(1, 1), torch.tensor([[2 * far], [far]]))
+    with pytest.raises(ValueError, match="points: got NaN"): inertia(torch.tensor([[0.0], [torch.nan]]), torch.zeros(1, 1), torch.zeros(2, dtype=torch.long))
+
+
+@pytest.mark.parametrize("offset", [0, 1e9, 1e12, 1e15])
+def test_float64_means_are_exact_far_from_the_origin(offset):
+    points = torch.rand(200_000, 1, generator=seeded(), dtype=torch.float64).to(device) + offset
+    centroid, _ = k_means_cluster(1, points)
+    assert abs(centroid - offset - (points - offset).mean()).item() <= np.spacing(offset + 1.0)
+
+
+@pytest.mark.parametrize("scale", [1e308, 1e-320])
+def test_weights_of_any_size_neither_overflow_nor_vanish(scale):
+    usual, scaled = cluster(6, DATA), cluster(6, DATA, weights=torch.full((1500,), scale, dtype=torch.float64, device=device))
+    assert torch.equal(usual[0], scaled[0]) and torch.equal(usual[1], scaled[1])
+
+
+def test_integers_that_the_default_dtype_rounds_do_not_hang():
+    torch.set_default_dtype(torch.float16)
+    try:
+        with pytest.raises(ValueError, match="points: got values up to 2049, wanted at most 2048"): k_means_cluster(2, torch.tensor([[2049], [7]]))
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_the_warning_points_at_the_caller():
+    with pytest.warns(UserWarning) as said: k_means_cluster(2, torch.ones(3, 1))
+    assert said[0].filename == __file__
+
+
+def test_a_leaked_default_device_or_dtype_changes_nothing():
+    usual = cluster(6, DATA)
+    torch.set_default_device("meta")
+    torch.set_default_dtype(torch.float64)
+    try:
+        other = k_means_cluster(6, DATA, generator=Generator("cpu").manual_seed(0))
+    finally:
+        torch.set_default_device(None)
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(usual[0], other[0]) and torch.equal(usual[1], other[1])
