@@ -118,7 +118,7 @@ def _slider(kind, **settings):
     "A slider or button of the given kind whose label is never cut off."
     return kind(style=dict(description_width="initial"), **settings)
 
-# %% ../nbs/tools/widgets.ipynb #5eac80bd
+# %% ../nbs/tools/widgets.ipynb #5ba6ac48
 class KMeansStepper(_Explorer):
     """k-means half a step at a time, forward and back, for k from 1 to 12, from starts that can be drawn again.
 
@@ -141,7 +141,6 @@ class KMeansStepper(_Explorer):
         self.new_start = widgets.Button(description="new start", icon="random", tooltip="draw other points as the first centroids")
         self.back = widgets.Button(description="back", icon="step-backward", layout=widgets.Layout(width="90px"))
         self.forward = widgets.Button(description="forward", icon="step-forward", layout=widgets.Layout(width="90px"))
-        self.play = widgets.Play(interval=900, show_repeat=False, layout=widgets.Layout(width="110px"))
         self._row = widgets.HBox()
         self._run(step)
         super().__init__(widgets.HBox([self.k, self.new_start]), self._row)
@@ -153,7 +152,7 @@ class KMeansStepper(_Explorer):
     def __repr__(self) -> str: return f"KMeansStepper({len(self.points)} points, k={self.k.value})"
 
     def _run(self, step: int = 0) -> None:
-        "Compute the run for the present k and seed, with a slider of its length; keep the lowest final WCSS seen for each k."
+        "Compute the run for the present k and seed, with a slider of its length and a player that stands still; keep the lowest final WCSS seen for each k."
         k = self.k.value
         self.steps = k_means_steps(self.points, forgy(k, self.points, self.seed), self.max_iters)
         self.best[k] = min(self.steps[-1].wcss, self.best.get(k, float("inf")))
@@ -161,7 +160,7 @@ class KMeansStepper(_Explorer):
         check(-len(names) <= step < len(names), "step", step, f"at most {len(names) - 1}, the last of this run")
         self.step = _slider(widgets.SelectionSlider, description="half step", options=names, index=step % len(names), layout=widgets.Layout(width="420px"))
         self.step.observe(self.redraw, "index")
-        self.play.max = len(names) - 1
+        self.play = widgets.Play(interval=900, max=len(names) - 1, show_repeat=False, layout=widgets.Layout(width="110px"))
         self._row.children = [self.step, self.back, self.forward, self.play]
         self._link = widgets.jslink((self.step, "index"), (self.play, "value"))
 
@@ -169,6 +168,7 @@ class KMeansStepper(_Explorer):
         self.seed += seeds
         self._link.unlink()
         self.step.close()
+        self.play.close()
         self._run()
         self.redraw()
 
