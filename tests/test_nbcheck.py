@@ -260,7 +260,7 @@ def course(folder: Path, **notebooks) -> Path:
 
 def run(folder: Path, *options, **environment):
     "pytest in this folder: exit status, what it printed, and {(notebook, test): passed}."
-    mine = {name: value for name, value in os.environ.items() if not re.match("PYTEST_|PY_COLORS|FORCE_COLOR|NBCHECK_", name)}
+    mine = {name: value for name, value in os.environ.items() if not re.match("PYTEST_|PY_COLORS|FORCE_COLOR|NBCHECK_|(CI|BUILD_NUMBER)$", name)}
     mine |= {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1", **environment}
     record = folder / "junit.xml"
     command = [sys.executable, "-m", "pytest", *options, f"--junitxml={record}"]
