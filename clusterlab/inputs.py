@@ -24,7 +24,7 @@ def check_int(value, name: str, low: int, high: float = math.inf, wanted: str = 
     check(isinstance(value, Integral) and not isinstance(value, bool), name, repr(value), "an integer", TypeError)
     check(low <= value <= high, name, value, wanted or f"at least {low}")
 
-# %% ../nbs/tools/inputs.ipynb #5f67eef2
+# %% ../nbs/tools/inputs.ipynb #7f37e774
 REAL = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -38,7 +38,7 @@ def check_tensor(value, name: str, shape: str, fits, device: torch.device | None
     check(fits(value.shape), name, f"shape {tuple(value.shape)}", shape)
     check(device in (None, value.device), name, f"device {value.device}", f"{device}, the device of the points")
     check(value.layout == torch.strided and not value.is_meta, name, f"{value.layout} on {value.device}", "a dense tensor that holds numbers", TypeError)
-    check(all(torch.isfinite(edge).all() for edge in value.aminmax()), name, "NaN or infinity", "finite numbers")
+    check(value.numel() == 0 or all(math.isfinite(edge.item()) for edge in value.aminmax()), name, "NaN or infinity", "finite numbers")
 
 # %% ../nbs/tools/inputs.ipynb #b0c9d4b1
 def result_dtype(points: Tensor) -> torch.dtype:
@@ -50,44 +50,50 @@ def working_dtype(points: Tensor) -> torch.dtype:
     "The dtype to compute in: float32, or float64 for float64."
     return torch.promote_types(result_dtype(points), torch.float32)
 
-# %% ../nbs/tools/inputs.ipynb #864e9404
+# %% ../nbs/tools/inputs.ipynb #b30a4722
+def _spread(rows: tuple[Tensor, ...]) -> float:
+    "The squared diagonal of the box that holds all rows."
+    low, high = torch.cat([torch.stack(r.aminmax(dim=0)).cpu().double() for r in rows]).aminmax(dim=0)
+    return (high - low).square().sum().item()
+
+
 def check_spread(name: str, dtype: torch.dtype, *rows: Tensor) -> None:
     "ValueError unless `dtype` holds all `rows`, tensors of shape (., d), and no two are so far apart, or all so near, that it loses the squared distance."
-    wide, exact = torch.finfo(torch.float64), 2 / torch.finfo(dtype).eps
-    ends = [torch.stack(r.aminmax(dim=0)).cpu().double() for r in rows]
-    for r, end in zip(rows, ends):
+    wide, limits, exact = torch.finfo(torch.float64), torch.finfo(torch.promote_types(dtype, torch.float32)), 2 / torch.finfo(dtype).eps
+    lows, highs = zip(*((r.min().item(), r.max().item()) for r in rows))
+    for r, top in zip(rows, map(max, [-low for low in lows], highs)):
         most, advice = (wide.max * wide.eps, "rescale them") if r.is_floating_point() else (exact, f"as {dtype} holds them; convert them to float64")
-        top = end.abs().max().item()
         check(top <= most, name, f"values up to {top:.8g}", f"at most {most:.8g}, {advice}")
-    low, high = torch.cat(ends).aminmax(dim=0)
-    limits, square = torch.finfo(torch.promote_types(dtype, torch.float32)), (high - low).square().sum().item()
-    check(square == 0 or limits.tiny / limits.eps < square < limits.max, name, f"values that spread over {square**0.5:.1e}",
-          f"a spread whose square fits {limits.dtype}; rescale them")
+    least, most, width = limits.tiny / limits.eps, limits.max / 16, float(max(highs) - min(lows))
+    if width * width * rows[0].shape[1] < most and _spread(tuple(r[:64] for r in rows)) > least: return
+    square = _spread(rows)
+    check(square == 0 or least < square < most, name, f"values that spread over {square**0.5:.1e}", f"a spread whose square fits {limits.dtype}; rescale them")
 
-# %% ../nbs/tools/inputs.ipynb #1006bf6f
-def check_points(points: Tensor) -> None:
+# %% ../nbs/tools/inputs.ipynb #fdee925a
+def check_points(points: Tensor, least: int = 1) -> None:
     "Points (n, d), n and d at least 1, finite real numbers, whose squared distances fit the dtype to compute in."
-    check_tensor(points, "points", "(n, d), at least one point and one feature", lambda s: len(s) == 2 and min(s) > 0)
-    check_spread("points", result_dtype(points), points)
+    check_tensor(points, "points", "(n, d), at least one point and one feature", lambda s: len(s) == 2 and s[0] >= least and s[1] > 0)
+    if len(points): check_spread("points", result_dtype(points), points)
 
 
 def check_centroids(centroids: Tensor, points: Tensor, name: str = "centroids", k: int | None = None) -> None:
     "Centroids (k, d), any k from 1 for None: finite real numbers on the points' device, and not too far from the points to measure."
     d = points.shape[1]
     check_tensor(centroids, name, f"({k or 'k'}, {d}), a row for each cluster", lambda s: len(s) == 2 and s[1] == d and s[0] > 0 and k in (None, s[0]), points.device)
-    if len(centroids) > 1: check_spread(name, torch.promote_types(result_dtype(points), result_dtype(centroids)), points, centroids)
+    if len(centroids) > 1: check_spread(name, torch.promote_types(result_dtype(points), result_dtype(centroids)), centroids, *([points] if len(points) else []))
 
-# %% ../nbs/tools/inputs.ipynb #4ff52a16
+# %% ../nbs/tools/inputs.ipynb #14830f9f
 def widest_dtype(device: torch.device) -> torch.dtype:
     "float64, but on Apple's GPUs, which have none, float32."
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def check_weights(weights: Tensor | None, points: Tensor) -> Tensor:
-    "The weights (n,) of the points, >= 0 and some > 0, in the widest float, divided by the largest; ones for None."
+def check_weights(weights: Tensor | None, points: Tensor) -> Tensor | None:
+    "The weights (n,) of the points, >= 0 and some > 0, in the widest float, divided by the largest; None for None."
     n, wide = len(points), widest_dtype(points.device)
-    if weights is None: return torch.ones((), dtype=wide, device=points.device).expand(n)
+    if weights is None: return None
     check_tensor(weights, "weights", f"({n},), one for each point", lambda s: s == (n,), points.device)
+    if not n: return weights.to(wide)
     check(bool((weights >= 0).all() and (weights > 0).any()), "weights", "a negative one or none above zero", "all >= 0 and some > 0")
     scaled = weights.to(wide) / weights.to(wide).max()
     ratio = torch.finfo(wide).max * torch.finfo(wide).eps
