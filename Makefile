@@ -36,9 +36,13 @@ test: $(READY) ## install, re-execute every notebook and compare its outputs, ru
 lessons: $(READY) ## export, execute in place, clean and verify the notebooks (one: NB=04; all anew: ARGS=--force)
 	$(PY) -m clusterlab.edition lessons $(NB) $(ARGS)
 
+bench: $(READY) ## time k-means against other libraries (an hour or more; ARGS="--out NAME" keeps the record)
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
+	$(PY) benchmarks/kmeans.py $(ARGS)
+
 clean: ## delete what the other commands made, .venv included
 	rm -rf $(VENV) build dist artifacts *.egg-info .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help setup lab test lessons clean
+.PHONY: help setup lab test lessons bench clean
 .DEFAULT_GOAL := help

@@ -101,18 +101,18 @@ class Tiles:
             labels[at] = found
         return labels
 
-# %% ../nbs/10_assignment.ipynb #e398c2b8
+# %% ../nbs/10_assignment.ipynb #ffacc2f8
 def nearest(points: Tensor, centroids: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | int]:
     "The label (n,) of each point's nearest centroid, by scores and, where two are as near as rounding, by differences; and how many the scores had wrong."
     exact, (k, d) = centroids.to(dtype), centroids.shape
     mean = exact.mean(0)
-    if len(points) * k <= SMALL:
-        x, labels = points.to(dtype), by_differences(points.to(dtype), exact).argmin(1)
-        guess = torch.addmm(squares(exact - mean), x - mean, (exact - mean).T, beta=-0.5).argmax(1)
-        return labels, (labels != guess).sum()
-    tiles = Tiles(points, k, dtype, mean if mean.square().sum() > (exact - mean).square().sum() / k else None)
-    tiles.set(tiles.shift(exact))
+    reach = squares(exact - mean).max()
     rounding = 8 * (4 + 2 * math.sqrt(d)) * torch.finfo(dtype).eps
+    if len(points) * k <= SMALL:
+        distances, labels = by_differences(points.to(dtype), exact).min(1)
+        return labels, (1e3 * rounding * reach > squares(distances[None]) / len(points)) * len(points)
+    tiles = Tiles(points, k, dtype, mean if mean.square().sum() > reach else None)
+    tiles.set(tiles.shift(exact))
     labels, wrong = torch.empty(len(points), dtype=torch.long, device=points.device), 0
     for at, rows, *block in tiles.blocks():
         scores = tiles.score(*block)
