@@ -108,7 +108,7 @@ class _Centers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, 
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-# %% ../nbs/16_estimators.ipynb #59b1ba14
+# %% ../nbs/16_estimators.ipynb #e283f78b
 class KMeans(_Centers):
     """k-means with scikit-learn's interface: NumPy arrays, lists and data frames give arrays; torch tensors give tensors, on their device.
 
@@ -180,13 +180,10 @@ class KMeans(_Centers):
         if isinstance(self.init, str): starts, each = [self.init], self._n_init
         elif callable(self.init): starts, each = [self._given(self.init(X, k, random_state=chance), points) for _ in range(self._n_init)], 1
         else: starts, each = [self._given(self.init, points)], 1
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "k: got .* empty clusters", UserWarning)
-            best = min((_fit(k, points, self.max_iter, self.tol, start, each, weights, generator, progress=bool(self.verbose)) for start in starts), key=lambda f: f.inertia)
-        found = len((best.labels if weights is None else best.labels[weights > 0]).unique())
-        if found < k:
-            warnings.warn(f"Number of distinct clusters ({found}) found smaller than n_clusters ({k}). Possibly due to duplicate points in X.", ConvergenceWarning, stacklevel=2)
+        best = min((_fit(k, points, self.max_iter, self.tol, start, each, weights, generator, progress=bool(self.verbose)) for start in starts), key=lambda f: f.inertia)
+        if best.empty:
+            warnings.warn(f"Number of distinct clusters ({k - best.empty}) found smaller than n_clusters ({k}). Possibly due to duplicate points in X.", ConvergenceWarning, stacklevel=2)
         self.cluster_centers_, self.labels_ = _like(X, best.centroids), _like(X, best.labels)
-        self.inertia_ = best.inertia if weights is None else _inertia(points, best.centroids, best.labels, weights)
+        self.inertia_ = best.inertia
         self.n_iter_, self._n_features_out = best.n_iter, k
         return self
