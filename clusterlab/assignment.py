@@ -47,16 +47,16 @@ def squares(rows: Tensor) -> Tensor:
     "(m, d) -> the squared length of each row, (m,)."
     return sum(column.square() for column in rows.unbind(1)) if rows.shape[1] <= 8 else torch.linalg.vecdot(rows, rows)
 
-# %% ../nbs/10_assignment.ipynb #500d5810
+# %% ../nbs/10_assignment.ipynb #00ee1f63
 class Tiles:
     """Points (n, d), less `center`, a block of tiles at a time, and room for one block's scores against k centroids.
 
     A score is x.c - |c|^2 / 2, or -|x - c| where `differences`; the nearest centroid has the largest.
     """
-    def __init__(self, points: Tensor, k: int, dtype: torch.dtype, center: Tensor | None = None, differences: bool = False):
+    def __init__(self, points: Tensor, k: int, dtype: torch.dtype, center: Tensor | None = None, differences: bool = False, tile: int | None = None):
         n, d = points.shape
         self.points, self.dtype, self.center, self.differences = points, dtype, center, differences
-        self.tile = min(TILE, max(16, BLOCK // max(k, d)), max(1, -(-n // 16)) * 16)
+        self.tile = tile or 16 * max(1, min(TILE, BLOCK // max(k, d), n + 15) // 16)
         tiles = min(max(1, BLOCK // (max(k, d) * self.tile)), max(1, -(-n // self.tile)))
         self.step = tiles * self.tile
         self.scores, self.centroids, self.bias = (points.new_empty(s, dtype=dtype) for s in ((tiles, k, self.tile), (k, d), (1, k, 1)))

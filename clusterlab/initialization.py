@@ -16,7 +16,7 @@ from .assignment import BLOCK, SMALL, TILE, Tiles, nearest, squares
 from .inputs import widest_dtype, working_dtype
 from .processes import Team
 
-# %% ../nbs/10_initialization.ipynb #5d89ce55
+# %% ../nbs/10_initialization.ipynb #0cff7fbf
 class Data(NamedTuple):
     "What every part of a fit needs: the points of this process, and what is true of all of them."
     points: Tensor
@@ -31,10 +31,10 @@ class Data(NamedTuple):
     @property
     def wide(self): return self.mean.dtype
 
-    def tiles(self, k: int, differences: bool) -> Tiles:
+    def tiles(self, k: int, differences: bool, tile: int | None = None) -> Tiles:
         far = not differences and self.mean.square().sum() > self.variance
         dtype = working_dtype(self.points)
-        return Tiles(self.points, k, dtype, self.mean.to(dtype) if far else None, differences)
+        return Tiles(self.points, k, dtype, self.mean.to(dtype) if far else None, differences, tile)
 
 
 def row_blocks(points: Tensor, *others: Tensor | None):
@@ -93,12 +93,13 @@ def draw(mass: Tensor, spots: Tensor, data: Data) -> Tensor:
     if len(data.points): rows[mine] = data.points.index_select(0, index[mine]).to(data.wide)
     return data.team.total(rows)
 
-# %% ../nbs/10_initialization.ipynb #8fc03463
+# %% ../nbs/10_initialization.ipynb #88c29272
 class Seeds:
     "The squared distance of each point to the nearest of the centroids added so far, `near` (tiles, c)."
     def __init__(self, data: Data, trials: int, differences: bool):
         self.data, self.differences = data, differences
-        self.many, self.one = data.tiles(trials, differences), data.tiles(1, differences)
+        self.many = data.tiles(trials, differences)
+        self.one = data.tiles(1, differences, self.many.tile)
         n, new, tile = len(data.points), data.points.new_empty, self.one.tile
         self.near = in_tiles(new(n, dtype=self.one.dtype).fill_(math.inf), tile)
         self.weights = in_tiles(new(n, dtype=self.one.dtype).fill_(1) if data.weights is None else data.weights.to(self.one.dtype), tile)
