@@ -101,7 +101,7 @@ class Tiles:
             labels[at] = found
         return labels
 
-# %% ../nbs/10_assignment.ipynb #ffacc2f8
+# %% ../nbs/10_assignment.ipynb #77de2408
 def nearest(points: Tensor, centroids: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | int]:
     "The label (n,) of each point's nearest centroid, by scores and, where two are as near as rounding, by differences; and how many the scores had wrong."
     exact, (k, d) = centroids.to(dtype), centroids.shape
@@ -110,7 +110,7 @@ def nearest(points: Tensor, centroids: Tensor, dtype: torch.dtype) -> tuple[Tens
     rounding = 8 * (4 + 2 * math.sqrt(d)) * torch.finfo(dtype).eps
     if len(points) * k <= SMALL:
         distances, labels = by_differences(points.to(dtype), exact).min(1)
-        return labels, (1e3 * rounding * reach > squares(distances[None]) / len(points)) * len(points)
+        return labels, (1e3 * rounding * reach * len(points) > squares(distances[None])) * len(points)
     tiles = Tiles(points, k, dtype, mean if mean.square().sum() > reach else None)
     tiles.set(tiles.shift(exact))
     labels, wrong = torch.empty(len(points), dtype=torch.long, device=points.device), 0

@@ -59,7 +59,7 @@ def moments(points: Tensor, weights: Tensor | None, team: Team) -> tuple[Tensor,
         square += gap.square_().sum() if w is None else (squares(gap) * w).sum()
     return mean, (team.total(square) / sums[-1]).item(), sums[-1].item()
 
-# %% ../nbs/10_initialization.ipynb #56b013f4
+# %% ../nbs/10_initialization.ipynb #65311445
 def uniform(n: int, generator: Generator | None, data: Data) -> Tensor:
     "n uniform numbers, drawn on the generator's device (the CPU without one) so that every device sees the same."
     device = generator.device if generator is not None else "cpu"
@@ -77,7 +77,7 @@ def in_tiles(values: Tensor, tile: int) -> Tensor:
 def draw(mass: Tensor, spots: Tensor, data: Data) -> Tensor:
     "Rows (s, d) of the points, drawn in proportion to `mass` (tiles, c), one for each of `spots` (s,) in [0, 1); never one without mass."
     below = lambda t: torch.nextafter(t, torch.zeros_like(t))
-    sums = mass.sum(1, dtype=data.wide)
+    sums = mass.sum(1).to(data.wide)
     ends = sums.cumsum(0)
     line = data.team.gather(ends[-1]).cumsum(0)
     spots = torch.minimum(spots * line[-1], below(line[-1]))
@@ -93,7 +93,7 @@ def draw(mass: Tensor, spots: Tensor, data: Data) -> Tensor:
     if len(data.points): rows[mine] = data.points.index_select(0, index[mine]).to(data.wide)
     return data.team.total(rows)
 
-# %% ../nbs/10_initialization.ipynb #88c29272
+# %% ../nbs/10_initialization.ipynb #8bebcd2a
 class Seeds:
     "The squared distance of each point to the nearest of the centroids added so far, `near` (tiles, c)."
     def __init__(self, data: Data, trials: int, differences: bool):
@@ -102,7 +102,7 @@ class Seeds:
         self.one = data.tiles(1, differences, self.many.tile)
         n, new, tile = len(data.points), data.points.new_empty, self.one.tile
         self.near = in_tiles(new(n, dtype=self.one.dtype).fill_(math.inf), tile)
-        self.weights = in_tiles(new(n, dtype=self.one.dtype).fill_(1) if data.weights is None else data.weights.to(self.one.dtype), tile)
+        self.weights = None if data.weights is None else in_tiles(data.weights.to(self.one.dtype), tile)
         if not differences:
             self.norms = torch.zeros_like(self.near)
             for at, rows, *_ in self.one.blocks(): self.norms.view(-1)[at] = squares(rows)
@@ -138,19 +138,20 @@ class Seeds:
         largest = self.data.team.gather(self.norms.max()).max().item()
         return left < 256 * torch.finfo(self.norms.dtype).eps * largest * self.data.weight
 
-# %% ../nbs/10_initialization.ipynb #7d45ab0a
+# %% ../nbs/10_initialization.ipynb #4863c6aa
 def greedy_plus_plus(k: int, data: Data, generator: Generator | None) -> Tensor:
     "Greedy k-means++, (k, d) in the widest float."
     trials = 2 + int(math.log(k))
     spots = uniform(k * trials, generator, data).view(k, trials)
     seeds = Seeds(data, trials, len(data.points) * trials <= SMALL)
-    chosen = draw(seeds.weights, spots[0, :1], data)
+    everywhere = in_tiles(torch.ones_like(seeds.near.view(-1)[:len(data.points)]), seeds.one.tile) if seeds.weights is None else seeds.weights
+    chosen = draw(everywhere, spots[0, :1], data)
     left = seeds.add(chosen)
     for row in spots[1:]:
         if seeds.blurred(left):
             seeds = Seeds(data, trials, True)
             for centroid in chosen: left = seeds.add(centroid[None])
-        candidates = draw(seeds.near * seeds.weights if left else seeds.weights, row, data)
+        candidates = draw(everywhere if not left else seeds.near if seeds.weights is None else seeds.near * seeds.weights, row, data)
         chosen = torch.cat([chosen, candidates[seeds.best(candidates)][None]])
         left = seeds.add(chosen[-1:])
     return chosen
