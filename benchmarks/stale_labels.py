@@ -58,7 +58,7 @@ def stale(points: Tensor, centroids: Tensor, labels: Tensor) -> int:
 def left_empty(points: Tensor, k: int, labels: Tensor, weights: Tensor | None) -> int:
     "How many clusters have no mass though there are points with weight, all different, for them."
     heavy = slice(None) if weights is None else weights > 0
-    return min(k, len(points[heavy].unique(dim=0))) - len(labels[heavy].unique())
+    return max(0, min(k, len(points[heavy].unique(dim=0))) - len(labels[heavy].unique()))
 
 
 class Count(NamedTuple):
