@@ -82,19 +82,20 @@ def check_centroids(centroids: Tensor, points: Tensor, name: str = "centroids", 
     check_tensor(centroids, name, f"({k or 'k'}, {d}), a row for each cluster", lambda s: len(s) == 2 and s[1] == d and s[0] > 0 and k in (None, s[0]), points.device)
     if len(centroids) > 1: check_spread(name, torch.promote_types(result_dtype(points), result_dtype(centroids)), centroids, *([points] if len(points) else []))
 
-# %% ../nbs/tools/inputs.ipynb #14830f9f
+# %% ../nbs/tools/inputs.ipynb #9bc6e555
 def widest_dtype(device: torch.device) -> torch.dtype:
     "float64, but on Apple's GPUs, which have none, float32."
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def check_weights(weights: Tensor | None, points: Tensor) -> Tensor | None:
-    "The weights (n,) of the points, >= 0 and some > 0, in the widest float, divided by the largest; None for None."
+def check_weights(weights: Tensor | None, points: Tensor, some: bool = True) -> Tensor | None:
+    "The weights (n,) of the points, >= 0 and, if `some`, some > 0, in the widest float, divided by the largest; None for None."
     n, wide = len(points), widest_dtype(points.device)
     if weights is None: return None
     check_tensor(weights, "weights", f"({n},), one for each point", lambda s: s == (n,), points.device)
     if not n: return weights.to(wide)
-    check(bool((weights >= 0).all() and (weights > 0).any()), "weights", "a negative one or none above zero", "all >= 0 and some > 0")
+    check(bool((weights >= 0).all() and (weights.any() or not some)), "weights", "a negative one or none above zero", "all >= 0 and some > 0")
+    if not weights.any(): return weights.to(wide)
     scaled = weights.to(wide) / weights.to(wide).max()
     ratio = torch.finfo(wide).max * torch.finfo(wide).eps
     check(bool(((weights == 0) | (scaled * ratio > 1)).all()), "weights", f"some more than {ratio:.0e} times others", "a smaller ratio, or 0")

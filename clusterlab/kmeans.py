@@ -20,7 +20,7 @@ from .inputs import check, check_centroids, check_generator, check_int, check_po
 from .initialization import Data, forgy, greedy_plus_plus, moments, row_blocks
 from .processes import Team
 
-# %% ../nbs/10_kmeans.ipynb #dac09e55
+# %% ../nbs/10_kmeans.ipynb #a22519a1
 def _check_options(k: int, points: Tensor, max_iters: int, tol: float, init, n_init: int) -> dict[str, float]:
     "Check what only a fit takes. -> what must be the same on all processes."
     check_int(max_iters, "max_iters", 1)
@@ -43,8 +43,8 @@ def _check(k: int, points: Tensor, weights: Tensor | None, generator: Generator 
         check_points(points, 1 if team.size == 1 else 0)
         check_int(k, "k", 1, len(points) if team.size == 1 else math.inf, f"1 to {len(points)}, the number of points" if team.size == 1 else "")
         check_generator(generator)
-        scaled = check_weights(weights, points)
-        facts |= {"k": k, "features": points.shape[1], "dtype": torch.finfo(working_dtype(points)).bits, "weights": weights is not None}
+        scaled = check_weights(weights, points, team.size == 1)
+        facts |= {"k": k, "features": points.shape[1], "dtype": torch.finfo(dtype := result_dtype(points)).bits + (dtype == torch.bfloat16), "weights": weights is not None}
         if options: facts |= _check_options(k, points, *options)
     except (TypeError, ValueError) as e: error = e
     team.agree(error, facts)
@@ -53,6 +53,7 @@ def _check(k: int, points: Tensor, weights: Tensor | None, generator: Generator 
     if weights is not None:
         largest = weights.max().to(scaled.dtype) if len(weights) else scaled.new_zeros(())
         unit = team.gather(largest).max()
+        check(unit.item() > 0, "weights", "none above zero on any process", "some > 0")
         scaled, unit = (scaled * (largest / unit) if team.size > 1 else scaled), unit.item()
     return Data(points, scaled, count, *moments(points, scaled, team), unit, team)
 
@@ -80,7 +81,7 @@ def k_means_plus_plus(k: int, points: Tensor, *, weights: Tensor | None = None, 
     data = _check(k, points, weights, generator, group)
     with exact_products(): return greedy_plus_plus(k, data, generator).to(result_dtype(points))
 
-# %% ../nbs/10_kmeans.ipynb #fea1cc10
+# %% ../nbs/10_kmeans.ipynb #78196452
 def _own_squares(points: Tensor, centroids: Tensor, labels: Tensor) -> Tensor:
     "Squared distance of each point to the centroid of its label, (n,)."
     own = torch.empty(len(points), dtype=centroids.dtype, device=points.device)
@@ -93,10 +94,13 @@ def _inertia(data: Data, centroids: Tensor, labels: Tensor) -> float:
     return data.team.total((own if data.weights is None else own * data.weights).sum(dtype=data.wide)).item() * data.unit
 
 
-def _farthest(m: int, data: Data, centroids: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    "The points farthest from their own centroids, m or fewer: their rows, labels and weights. None is at its centroid or without weight."
+def _farthest(m: int, data: Data, centroids: Tensor, labels: Tensor, apart: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    "The points farthest from their own centroids, m or fewer: their rows, labels and weights. None is at its centroid or without weight; no two as far if `apart`."
     own = _own_squares(data.points, centroids.to(working_dtype(data.points)), labels)
     if data.weights is not None: own[data.weights == 0] = 0
+    if apart:
+        values, order = own.sort(descending=True, stable=True)
+        own = torch.zeros_like(own).index_copy_(0, order, torch.where(values.diff(prepend=values.new_full((1,), -1)) == 0, 0, values))
     top = own.topk(min(m, len(own)))
     found = torch.zeros(m, data.points.shape[1] + 3, dtype=data.wide, device=own.device)
     weights = 1 if data.weights is None else data.weights[top.indices]
@@ -119,14 +123,14 @@ def _refill(totals: Tensor, data: Data, tiles: Tiles, centroids: Tensor, labels:
     totals[empty[:len(given)]] = given
     return totals
 
-# %% ../nbs/10_kmeans.ipynb #d26a4a01
+# %% ../nbs/10_kmeans.ipynb #538c6cff
 def _label(centroids: Tensor, data: Data) -> tuple[Tensor, Tensor, int, Tensor]:
     "-> centroids, labels, how many clusters are empty (none that could be filled), how many labels scores alone had wrong."
     while True:
         labels, wrong = nearest(data.points, centroids, working_dtype(data.points))
-        masses = data.team.total(labels.bincount(data.weights, minlength=len(centroids)))
+        masses = data.team.total(labels.bincount(data.weights, minlength=len(centroids)).to(data.wide))
         empty = (masses == 0).nonzero()[:, 0]
-        rows = _farthest(len(empty), data, centroids, labels)[0] if len(empty) else empty
+        rows = _farthest(len(empty), data, centroids, labels, apart=True)[0] if len(empty) else empty
         if not len(rows): return centroids, labels, len(empty), wrong
         centroids = centroids.index_copy(0, empty[:len(rows)], rows.to(centroids.dtype))
 

@@ -40,7 +40,7 @@ def test_largest_of_a_part_of_the_room_and_of_infinities():
 
 def check_nearest(points, centroids, dtype, slack=1e-6):
     labels, _ = nearest(points, centroids, dtype)
-    squared = torch.cat([(rows[:, None].double() - centroids[None].double()).square().sum(2) for rows in points.split(256)])
+    squared = torch.cat([(rows[:, None].double() - centroids[None].double()).square().sum(2) for rows in points.split(max(1, 2**21 // centroids.numel()))])
     own = squared.gather(1, labels[:, None])[:, 0]
     assert labels.dtype == torch.int64 and labels.shape == (len(points),)
     assert (own.sqrt() <= squared.amin(1).sqrt() * (1 + slack)).all()
@@ -72,13 +72,13 @@ def test_nearest_of_any_layout(tiny_blocks, points):
     check_nearest(points, points[:30].float(), torch.float32)
 
 
-@pytest.mark.parametrize("d, k", [(2100, 3), (3, 2100), (2100, 2100)])
+@pytest.mark.parametrize("d, k", [(2100, 3), (3, 2100), (2060, 2060)])
 def test_more_than_2048_features_or_centroids(d, k):
-    points = torch.randn(70, d, generator=seeded())
+    points = torch.randn(17, d, generator=seeded())
     labels, _ = check_nearest(points, torch.randn(k, d, generator=seeded(1)), torch.float32)
     tiles = Tiles(points, k, torch.float32)
     tiles.set(torch.randn(k, d, generator=seeded(1)))
-    assert torch.equal(tiles.assign(torch.empty(70, dtype=torch.int64)), labels)
+    assert torch.equal(tiles.assign(torch.empty(17, dtype=torch.int64)), labels)
 
 
 def test_the_scores_own_up_when_they_are_wrong():

@@ -101,7 +101,9 @@ def test_one_update_and_many_against_the_slow_loop(n, d, k, seed, layout, weight
             last = _fit(k, points, iters, 0., init, 1, weights, None)
     _, expected = slow_iteration(points, init, weights)
     eps = torch.finfo(first.centroids.dtype).eps * (1 + points.double().abs().max().item())
-    if not expected.isnan().any() and first.empty == 0 and layout not in ("half", "bfloat16", "uint8", "int32"):
+    two = torch.cdist(points.double(), init.double(), compute_mode="donot_use_mm_for_euclid_dist").topk(min(2, k), 1, largest=False).values.square()
+    clear = k == 1 or (two[:, 1] - two[:, 0]).min() > 1e3 * eps
+    if clear and not expected.isnan().any() and first.empty == 0 and points.dtype in (torch.float32, torch.float64):
         assert torch.allclose(first.centroids.double(), expected, rtol=0, atol=20 * eps)
     w = torch.ones(n, dtype=torch.float64) if weights is None else weights.double()
     for fit in (first, last):
