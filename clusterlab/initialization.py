@@ -138,12 +138,12 @@ class Seeds:
         largest = self.data.team.gather(self.norms.max()).max().item()
         return left < 256 * torch.finfo(self.norms.dtype).eps * largest * self.data.weight
 
-# %% ../nbs/10_initialization.ipynb #dea143c2
+# %% ../nbs/10_initialization.ipynb #bfee6f3e
 def greedy_plus_plus(k: int, data: Data, generator: Generator | None) -> Tensor:
     "Greedy k-means++, (k, d) in the widest float."
     trials = 2 + int(math.log(k))
     spots = uniform(k * trials, generator, data).view(k, trials)
-    seeds = Seeds(data, trials, data.count * trials <= SMALL)
+    seeds = Seeds(data, trials, data.count * trials * data.points.shape[1] <= 16 * SMALL)
     everywhere = in_tiles(torch.ones_like(seeds.near.view(-1)[:len(data.points)]), seeds.one.tile) if seeds.weights is None else seeds.weights
     chosen = draw(everywhere, spots[0, :1], data)
     left = seeds.add(chosen)
