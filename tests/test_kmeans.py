@@ -412,3 +412,12 @@ def test_a_leaked_default_device_or_dtype_changes_nothing():
         torch.set_default_device(None)
         torch.set_default_dtype(torch.float32)
     assert torch.equal(usual[0], other[0]) and torch.equal(usual[1], other[1])
+
+
+def test_progress_shows_iterations_and_inertia_and_changes_nothing(capfd):
+    quiet = cluster(6, DATA)
+    assert capfd.readouterr() == ("", "")
+    shown = cluster(6, DATA, progress=True)
+    said = capfd.readouterr().err
+    assert "k-means" in said and "inertia=" in said
+    assert torch.equal(quiet[0], shown[0]) and torch.equal(quiet[1], shown[1])
