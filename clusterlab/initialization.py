@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['Data', 'row_blocks', 'moments', 'uniform', 'in_tiles', 'draw', 'Seeds', 'greedy_plus_plus', 'forgy']
 
-# %% ../nbs/10_initialization.ipynb #2efe15d6
+# %% ../nbs/10_initialization.ipynb #d16eb609
 import math
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
-from .assignment import BLOCK, SMALL, TILE, Tiles, nearest, squares
+from .assignment import BLOCK, SMALL, TILE, Tiles, squares
 from .inputs import widest_dtype, working_dtype
 from .processes import Team
 
