@@ -20,7 +20,7 @@ from .inputs import check, check_centroids, check_generator, check_int, check_po
 from .initialization import Data, forgy, greedy_plus_plus, moments, row_blocks
 from .processes import Team
 
-# %% ../nbs/10_kmeans.ipynb #a22519a1
+# %% ../nbs/10_kmeans.ipynb #d8b6c0ad
 def _check_options(k: int, points: Tensor, max_iters: int, tol: float, init, n_init: int) -> dict[str, float]:
     "Check what only a fit takes. -> what must be the same on all processes."
     check_int(max_iters, "max_iters", 1)
@@ -37,7 +37,7 @@ def _check_options(k: int, points: Tensor, max_iters: int, tol: float, init, n_i
 
 def _check(k: int, points: Tensor, weights: Tensor | None, generator: Generator | None, group, *options) -> Data:
     "Check the arguments, here and on all processes of the group. -> what a fit needs to know of the data."
-    team, error = Team(group), None
+    team, errors = Team(group), []
     facts = dict.fromkeys(("k", "features", "dtype", "weights", "max_iters", "tol", "n_init", "init"), 0.0)
     try:
         check_points(points, 1 if team.size == 1 else 0)
@@ -46,8 +46,8 @@ def _check(k: int, points: Tensor, weights: Tensor | None, generator: Generator 
         scaled = check_weights(weights, points, team.size == 1)
         facts |= {"k": k, "features": points.shape[1], "dtype": torch.finfo(dtype := result_dtype(points)).bits + (dtype == torch.bfloat16), "weights": weights is not None}
         if options: facts |= _check_options(k, points, *options)
-    except (TypeError, ValueError) as e: error = e
-    team.agree(error, facts)
+    except (TypeError, ValueError) as e: errors.append(e)
+    team.agree(errors, facts)
     count, unit = team.count(len(points), points.device), 1.0
     check_int(k, "k", 1, count, f"1 to {count}, the number of points on all processes")
     if weights is not None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .inputs import check
 
-# %% ../nbs/tools/processes.ipynb #17fe7cd3
+# %% ../nbs/tools/processes.ipynb #ca4465c7
 class Team:
     "The processes of a torch.distributed group; for None, this one alone."
     def __init__(self, group=None):
@@ -45,12 +45,12 @@ class Team:
         except RuntimeError as e:
             raise RuntimeError(f"group: process {self.rank} of {self.size} cannot reach the others; one of them has stopped (see what it says)") from e
 
-    def agree(self, error: Exception | None, facts: dict[str, float]):
+    def agree(self, errors: list[Exception], facts: dict[str, float]):
         "Raise this process's error, or say that another has one, or which of the facts is not the same everywhere."
         if self.size > 1:
-            mine = torch.tensor([error is not None, *facts.values()], dtype=torch.float64, device=self.device)
+            mine = torch.tensor([len(errors) > 0, *facts.values()], dtype=torch.float64, device=self.device)
             failed, *columns = self.gather(mine).T.tolist()
-            if error is None and any(failed): raise ValueError(f"group: got bad input on process {failed.index(1)}, which says what is wrong")
+            if not errors and any(failed): raise ValueError(f"group: got bad input on process {failed.index(1)}, which says what is wrong")
             for name, values in zip(facts, columns):
-                if error is None: check(len(set(values)) == 1, name, f"{values} on processes 0 to {self.size - 1}", "the same on all")
-        if error is not None: raise error
+                if not errors: check(len(set(values)) == 1, name, f"{values} on processes 0 to {self.size - 1}", "the same on all")
+        if errors: raise errors.pop()
