@@ -5,18 +5,18 @@
 # %% auto #0
 __all__ = ['Data', 'row_blocks', 'moments', 'uniform', 'in_tiles', 'draw', 'Seeds', 'greedy_plus_plus', 'forgy']
 
-# %% ../nbs/10_initialization.ipynb #d16eb609
+# %% ../nbs/10_initialization.ipynb #bb3d3972
 import math
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
-from .assignment import BLOCK, SMALL, TILE, Tiles, squares
+from .assignment import BLOCK, SMALL, TILE, Few, Sums, Tiles, few, squares
 from .inputs import widest_dtype, working_dtype
 from .processes import Team
 
-# %% ../nbs/10_initialization.ipynb #0cff7fbf
+# %% ../nbs/10_initialization.ipynb #20a09ed0
 class Data(NamedTuple):
     "What every part of a fit needs: the points of this process, and what is true of all of them."
     points: Tensor
@@ -36,6 +36,10 @@ class Data(NamedTuple):
         dtype = working_dtype(self.points)
         return Tiles(self.points, k, dtype, self.mean.to(dtype) if far else None, differences, tile)
 
+    def steps(self, k: int, differences: bool) -> Sums | Few:
+        if few(self.count, k, self.points.shape[1]) and not differences: return Few(self.points, k, self.mean, self.weights)
+        return Sums(self.tiles(k, differences), k, self.weights)
+
 
 def row_blocks(points: Tensor, *others: Tensor | None):
     "Blocks of points and of what goes with them."
@@ -46,6 +50,9 @@ def row_blocks(points: Tensor, *others: Tensor | None):
 def moments(points: Tensor, weights: Tensor | None, team: Team) -> tuple[Tensor, float, float]:
     "Weighted mean (d,), and the weighted mean of the squared distance to it."
     wide, work = widest_dtype(points.device), working_dtype(points)
+    if team.size == 1 and weights is None and points.numel() <= SMALL:
+        variance, mean = torch.var_mean(points.to(wide), 0, correction=0)
+        return mean, variance.sum().item(), float(len(points))
     sums = torch.zeros(points.shape[1] + 1, dtype=wide, device=points.device)
     for x, w in row_blocks(points, weights):
         x = x.to(work)
@@ -59,7 +66,7 @@ def moments(points: Tensor, weights: Tensor | None, team: Team) -> tuple[Tensor,
         square += gap.square_().sum() if w is None else (squares(gap) * w).sum()
     return mean, (team.total(square) / sums[-1]).item(), sums[-1].item()
 
-# %% ../nbs/10_initialization.ipynb #65311445
+# %% ../nbs/10_initialization.ipynb #9183b6d0
 def uniform(n: int, generator: Generator | None, data: Data) -> Tensor:
     "n uniform numbers, drawn on the generator's device (the CPU without one) so that every device sees the same."
     device = generator.device if generator is not None else "cpu"
@@ -79,21 +86,24 @@ def draw(mass: Tensor, spots: Tensor, data: Data) -> Tensor:
     below = lambda t: torch.nextafter(t, torch.zeros_like(t))
     sums = mass.sum(1).to(data.wide)
     ends = sums.cumsum(0)
-    line = data.team.gather(ends[-1]).cumsum(0)
-    spots = torch.minimum(spots * line[-1], below(line[-1]))
-    owner = torch.searchsorted(line, spots, right=True)
-    begin = torch.cat([line.new_zeros(1), line])[owner]
-    spots = torch.minimum(spots - begin, below(ends[-1])).clamp_min(0)
-    tile = torch.searchsorted(ends, spots, right=True).clamp_max(len(ends) - 1)
+    if data.team.size > 1:
+        line = data.team.gather(ends[-1]).cumsum(0)
+        spots = torch.minimum(spots * line[-1], below(line[-1]))
+        owner = torch.searchsorted(line, spots, right=True)
+        spots = spots - torch.cat([line.new_zeros(1), line])[owner]
+    else: spots = spots * ends[-1]
+    spots = torch.minimum(spots, below(ends[-1])).clamp_min_(0)
+    tile = torch.searchsorted(ends, spots, right=True).clamp_max_(len(ends) - 1)
     inside = mass.index_select(0, tile).to(data.wide).cumsum(1)
-    spots = torch.minimum(spots - (ends - sums)[tile], below(inside[:, -1])).clamp_min(0)
+    spots = torch.minimum(spots - (ends - sums)[tile], below(inside[:, -1])).clamp_min_(0)
     index = tile * mass.shape[1] + torch.searchsorted(inside, spots[:, None], right=True)[:, 0]
+    if data.team.size == 1: return data.points.index_select(0, index).to(data.wide)
     rows = torch.zeros(len(spots), data.points.shape[1], dtype=data.wide, device=mass.device)
     mine = owner == data.team.rank
     if len(data.points): rows[mine] = data.points.index_select(0, index[mine]).to(data.wide)
     return data.team.total(rows)
 
-# %% ../nbs/10_initialization.ipynb #8bebcd2a
+# %% ../nbs/10_initialization.ipynb #99f34efd
 class Seeds:
     "The squared distance of each point to the nearest of the centroids added so far, `near` (tiles, c)."
     def __init__(self, data: Data, trials: int, differences: bool):
@@ -106,6 +116,7 @@ class Seeds:
         if not differences:
             self.norms = torch.zeros_like(self.near)
             for at, rows, *_ in self.one.blocks(): self.norms.view(-1)[at] = squares(rows)
+            self.noise = 256 * torch.finfo(self.norms.dtype).eps * data.team.gather(self.norms.max()).max().item() * data.weight
 
     def _squares(self, tiles: Tiles, centroids: Tensor):
         "For each block its tiles and the squared distances of their points to the centroids, (b, k, c)."
@@ -115,30 +126,30 @@ class Seeds:
             scores = tiles.score(*block)
             yield part, scores.square_() if self.differences else scores.mul_(-2).add_(self.norms[part, None]).clamp_min_(0)
 
-    def add(self, centroid: Tensor) -> float:
-        "Add it; -> the weighted sum of squares that is left."
-        left = torch.zeros((), dtype=self.data.wide, device=centroid.device)
-        for part, gaps in self._squares(self.one, centroid):
-            torch.minimum(self.near[part], gaps[:, 0], out=self.near[part])
-            left += (self.near[part] if self.data.weights is None else self.near[part] * self.weights[part]).sum()
-        return self.data.team.total(left).item()
+    def add(self, centroid: Tensor):
+        for part, gaps in self._squares(self.one, centroid): torch.minimum(self.near[part], gaps[:, 0], out=self.near[part])
 
-    def best(self, candidates: Tensor) -> Tensor:
-        "Which of the candidates would leave the least."
+    def left(self) -> float:
+        "The weighted sum of squares."
+        return self.data.team.total((self.near if self.data.weights is None else self.near * self.weights).sum(dtype=self.data.wide)).item()
+
+    def choose(self, candidates: Tensor) -> tuple[Tensor, float]:
+        "Add the candidate that leaves the least. -> it, (1, d), and what it leaves."
         left = torch.zeros(len(candidates), dtype=self.data.wide, device=candidates.device)
         for part, gaps in self._squares(self.many, candidates):
             torch.minimum(gaps, self.near[part, None], out=gaps)
-            if self.data.weights is not None: gaps *= self.weights[part, None]
-            left += gaps.sum(2).sum(0)
-        return self.data.team.total(left).argmin()
+            left += (gaps if self.data.weights is None else gaps * self.weights[part, None]).sum(2).sum(0)
+        left, best = self.data.team.total(left).min(0)
+        chosen = candidates[best][None]
+        if self.many.only: self.near[part] = gaps[:, best]
+        else: self.add(chosen)
+        return chosen, left.item()
 
     def blurred(self, left: float) -> bool:
         "Whether what is left is so little that scores, which round, cannot tell it from nothing."
-        if self.differences: return False
-        largest = self.data.team.gather(self.norms.max()).max().item()
-        return left < 256 * torch.finfo(self.norms.dtype).eps * largest * self.data.weight
+        return not self.differences and left < self.noise
 
-# %% ../nbs/10_initialization.ipynb #bfee6f3e
+# %% ../nbs/10_initialization.ipynb #b39aaa27
 def greedy_plus_plus(k: int, data: Data, generator: Generator | None) -> Tensor:
     "Greedy k-means++, (k, d) in the widest float."
     trials = 2 + int(math.log(k))
@@ -146,14 +157,16 @@ def greedy_plus_plus(k: int, data: Data, generator: Generator | None) -> Tensor:
     seeds = Seeds(data, trials, data.count * trials * data.points.shape[1] <= 16 * SMALL)
     everywhere = in_tiles(torch.ones_like(seeds.near.view(-1)[:len(data.points)]), seeds.one.tile) if seeds.weights is None else seeds.weights
     chosen = draw(everywhere, spots[0, :1], data)
-    left = seeds.add(chosen)
+    seeds.add(chosen)
+    left = seeds.left()
     for row in spots[1:]:
         if seeds.blurred(left):
             seeds = Seeds(data, trials, True)
-            for centroid in chosen: left = seeds.add(centroid[None])
+            for centroid in chosen: seeds.add(centroid[None])
+            left = seeds.left()
         candidates = draw(everywhere if not left else seeds.near if seeds.weights is None else seeds.near * seeds.weights, row, data)
-        chosen = torch.cat([chosen, candidates[seeds.best(candidates)][None]])
-        left = seeds.add(chosen[-1:])
+        centroid, left = seeds.choose(candidates)
+        chosen = torch.cat([chosen, centroid])
     return chosen
 
 # %% ../nbs/10_initialization.ipynb #1141a4db

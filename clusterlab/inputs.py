@@ -50,7 +50,7 @@ def working_dtype(points: Tensor) -> torch.dtype:
     "The dtype to compute in: float32, or float64 for float64."
     return torch.promote_types(result_dtype(points), torch.float32)
 
-# %% ../nbs/tools/inputs.ipynb #b30a4722
+# %% ../nbs/tools/inputs.ipynb #cc25b5b2
 def _spread(rows: tuple[Tensor, ...]) -> float:
     "The squared diagonal of the box that holds all rows."
     low, high = torch.cat([torch.stack(r.aminmax(dim=0)).cpu().double() for r in rows]).aminmax(dim=0)
@@ -60,7 +60,7 @@ def _spread(rows: tuple[Tensor, ...]) -> float:
 def check_spread(name: str, dtype: torch.dtype, *rows: Tensor) -> None:
     "ValueError unless `dtype` holds all `rows`, tensors of shape (., d), and no two are so far apart, or all so near, that it loses the squared distance."
     wide, limits, exact = torch.finfo(torch.float64), torch.finfo(torch.promote_types(dtype, torch.float32)), 2 / torch.finfo(dtype).eps
-    lows, highs = zip(*((r.min().item(), r.max().item()) for r in rows))
+    lows, highs = zip(*((low.item(), high.item()) for low, high in (r.aminmax() for r in rows)))
     for r, top in zip(rows, map(max, [-low for low in lows], highs)):
         most, advice = (wide.max * wide.eps, "rescale them") if r.is_floating_point() else (exact, f"as {dtype} holds them; convert them to float64")
         check(top <= most, name, f"values up to {top:.8g}", f"at most {most:.8g}, {advice}")

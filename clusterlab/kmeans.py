@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['k_means_plus_plus', 'Fit', 'k_means_cluster', 'assign', 'inertia']
 
-# %% ../nbs/10_kmeans.ipynb #99fb45dd
+# %% ../nbs/10_kmeans.ipynb #12c03958
 import math
 import warnings
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from .assignment import Sums, Tiles, exact_products, nearest, squares
+from .assignment import Few, Sums, exact_products, nearest, squares
 from .inputs import check, check_centroids, check_generator, check_int, check_points, check_tensor, check_weights, result_dtype, widest_dtype, working_dtype
 from .initialization import Data, forgy, greedy_plus_plus, moments, row_blocks
 from .processes import Team
@@ -111,12 +111,12 @@ def _farthest(m: int, data: Data, centroids: Tensor, labels: Tensor, apart: bool
     found = found[found[:, 0] > 0]
     return found[:, 3:], found[:, 1].long(), found[:, 2]
 
-# %% ../nbs/10_kmeans.ipynb #7ddf2d0a
-def _refill(totals: Tensor, data: Data, tiles: Tiles, centroids: Tensor, labels: Tensor) -> Tensor:
+# %% ../nbs/10_kmeans.ipynb #27d90c08
+def _refill(totals: Tensor, data: Data, steps: Sums | Few, centroids: Tensor, labels: Tensor) -> Tensor:
     "Give each cluster without mass one of the points farthest from their centroids, in totals (k, d + 1)."
     empty = (totals[:, -1] == 0).nonzero()[:, 0]
     rows, owners, weights = _farthest(len(empty), data, centroids, labels)
-    given = torch.cat([tiles.shift(rows).to(data.wide), torch.ones_like(weights)[:, None]], 1) * weights[:, None]
+    given = torch.cat([steps.shift(rows), torch.ones_like(weights)[:, None]], 1) * weights[:, None]
     before = totals[:, -1].clone()
     totals.index_add_(0, owners, given, alpha=-1)
     totals[totals[:, -1] < 1e-9 * before] = 0
@@ -134,32 +134,24 @@ def _label(centroids: Tensor, data: Data) -> tuple[Tensor, Tensor, int, Tensor]:
         if not len(rows): return centroids, labels, len(empty), wrong
         centroids = centroids.index_copy(0, empty[:len(rows)], rows.to(centroids.dtype))
 
-# %% ../nbs/10_kmeans.ipynb #14239955
+# %% ../nbs/10_kmeans.ipynb #fce14f45
 def _lloyd(start: Tensor, data: Data, max_iters: int, limit: float, differences: bool, show) -> tuple[Tensor, int]:
     "Lloyd's iterations from `start` (k, d) until the summed squared movement is at most `limit`. -> centroids in the widest float, iterations."
-    k, n = len(start), len(data.points)
-    tiles = data.tiles(k, differences)
-    sums = Sums(tiles, k, data.weights)
-    small = torch.uint8 if k <= 256 else torch.int16 if k <= 1 << 15 else torch.int32
-    old, new = (torch.empty(n, dtype=small, device=start.device) for _ in range(2))
-    center = 0 if tiles.center is None else tiles.center.to(data.wide)
-    centroids = start - center
+    steps = data.steps(len(start), differences)
+    centroids = start - steps.center
     for n_iter in range(1, max_iters + 1):
-        tiles.set(centroids)
-        new = tiles.assign(new)
-        if n_iter == 1: sums.refill(new)
-        else: sums.update(old, new)
-        totals = data.team.total(sums.totals.T if sums.axis else sums.totals)
+        labels, totals = steps.step(centroids)
+        totals = data.team.total(totals)
         means = totals[:, :-1] / totals[:, -1:]
         moved = torch.dist(means, centroids).item() ** 2
         if not math.isfinite(moved):
-            totals = _refill(totals.clone(), data, tiles, centroids + center, new)
+            totals = _refill(totals.clone(), data, steps, centroids + steps.center, labels)
             means = torch.where(totals[:, -1:] > 0, totals[:, :-1] / totals[:, -1:], centroids)
             moved = torch.dist(means, centroids).item() ** 2
-        if show is not None: show(_inertia(data, centroids + center, new))
-        centroids, old, new = means, new, old
+        if show is not None: show(_inertia(data, centroids + steps.center, labels))
+        centroids = means
         if moved <= limit: break
-    return centroids + center, n_iter
+    return centroids + steps.center, n_iter
 
 # %% ../nbs/10_kmeans.ipynb #99060331
 def _start(k: int, data: Data, init, generator: Generator | None) -> Tensor:

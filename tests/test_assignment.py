@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import Generator
 
 from clusterlab import assignment
-from clusterlab.assignment import Sums, Tiles, by_differences, exact_products, largest, nearest, squares
+from clusterlab.assignment import Few, Sums, Tiles, by_differences, exact_products, largest, nearest, squares
 
 AWKWARD = (1, 2, 15, 16, 17, 31, 32, 33, 511, 512, 513, 1023, 1024, 1025)
 
@@ -158,6 +158,35 @@ def test_a_cluster_that_loses_all_its_points_has_no_mass(tiny_blocks):
     sums.refill(old)
     sums.update(old, torch.zeros_like(old))
     assert sums.totals[-1].tolist() == [900, 0, 0]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n, k, d", [(1, 1, 1), (7, 3, 2), (1500, 6, 2), (20, 20, 700), (0, 4, 3)])
+def test_a_step_of_few_points_is_a_step_of_many(n, k, d, weighted):
+    g = seeded()
+    points, centroids = torch.randn(n, d, generator=g) + 5, torch.randn(k, d, generator=g, dtype=torch.float64)
+    weights = torch.rand(n, generator=g, dtype=torch.float64) if weighted else None
+    center = torch.full((d,), 5.0, dtype=torch.float64)
+    one, other = Few(points, k, center, weights), Sums(Tiles(points, k, torch.float32, center.float()), k, weights)
+    for _ in range(2):
+        (labels, totals), (wanted, sums) = one.step(centroids), other.step(centroids)
+        assert torch.equal(labels, wanted.long()) and torch.allclose(totals, sums, atol=1e-4)
+        centroids = centroids + 0.1
+    assert torch.allclose(one.shift(points.double()), other.shift(points))
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
+@pytest.mark.parametrize("n, k, d", [(4096, 64, 64), (5000, 100, 50), (10_001, 33, 130), (4097, 1030, 40), (8192, 128, 32)])
+@pytest.mark.parametrize("far", [0, 100])
+def test_large_products_are_onednns_and_right(n, k, d, far):
+    points, centroids = torch.randn(n, d, generator=seeded()) + far, torch.randn(k, d, generator=seeded(1)) + far
+    tiles = Tiles(points, k, torch.float32, points.mean(0) if far else None)
+    assert tiles.packed is not None and Tiles(points.double(), k, torch.float64).packed is None
+    tiles.set(tiles.shift(centroids))
+    labels = tiles.assign(torch.empty(n, dtype=torch.int16)).long()
+    near = by_differences(points.double(), centroids.double())
+    assert (near.gather(1, labels[:, None])[:, 0] - near.amin(1)).max() < 1e-4
+    assert torch.equal(nearest(points, centroids, torch.float32)[0], by_differences(points, centroids).argmin(1))
 
 
 # ---- settings
