@@ -21,7 +21,7 @@ import kmeans  # noqa: E402
 import kmeans_pages  # noqa: E402
 import kmeans_peers  # noqa: E402
 
-RECORDS = sorted((BENCHMARKS / "results").glob("*.json"))
+RECORDS = sorted((BENCHMARKS / "results").glob("*-kmeans-*.json"))
 QUICK = harness.Stopwatch(least=0, wait=0, tries=1)
 ROW = kmeans.Row(300, 2, 4, 3)
 
