@@ -9,6 +9,7 @@ endif
 PY := $(BIN)/python
 READY := $(VENV)/ready
 WORKERS ?= 2
+SUBJECT ?= kmeans
 AS_ROOT := $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
 help: ## list the commands
@@ -36,13 +37,16 @@ test: $(READY) ## install, re-execute every notebook and compare its outputs, ru
 lessons: $(READY) ## export, execute in place, clean and verify the notebooks (one: NB=04; all anew: ARGS=--force)
 	$(PY) -m clusterlab.edition lessons $(NB) $(ARGS)
 
-bench: $(READY) ## time k-means against other libraries (an hour or more; ARGS="--out NAME" keeps the record)
+bench: $(READY) ## time one subject against other libraries (kmeans; SUBJECT=neighbors, lsh, dbscan, meanshift; an hour or more; ARGS="--out NAME" keeps the record)
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
-	$(PY) benchmarks/kmeans.py $(ARGS)
+	$(PY) benchmarks/$(SUBJECT).py $(ARGS)
+
+paper: $(READY) ## make paper/mean-shift.pdf from the record of the mean shift's benchmark
+	$(PY) paper/build.py $(ARGS)
 
 clean: ## delete what the other commands made, .venv included
 	rm -rf $(VENV) build dist artifacts *.egg-info .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help setup lab test lessons bench clean
+.PHONY: help setup lab test lessons bench paper clean
 .DEFAULT_GOAL := help

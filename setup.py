@@ -9,7 +9,7 @@ here = Path(__file__).parent
 config = ConfigParser()
 config.read(here / "settings.ini", encoding="utf-8")
 cfg = config["DEFAULT"]
-extras = {name: cfg[f"{name}_requirements"].split() for name in ("sklearn", "lab", "dev", "bench", "paper")}
+extras = {name: cfg[f"{name}_requirements"].split() for name in ("sklearn", "lab", "dev", "bench")}
 extras["dev"] += extras["lab"]
 
 

@@ -63,7 +63,7 @@ def test_the_wheel_carries_the_licence(wheel, metadata):
 def test_it_asks_for_torch_numpy_matplotlib_and_tqdm_alone(metadata):
     plain = [r for r in metadata.get_all("Requires-Dist") if "extra ==" not in r]
     assert {re.match(r"[\w-]+", r)[0] for r in plain} == {"torch", "numpy", "matplotlib", "tqdm"}
-    assert set(metadata.get_all("Provides-Extra")) == {"sklearn", "lab", "dev", "bench", "paper"}
+    assert set(metadata.get_all("Provides-Extra")) == {"sklearn", "lab", "dev", "bench"}
     assert metadata["Requires-Python"] == ">=3.11"
 
 
