@@ -1,6 +1,7 @@
 "Lesson 15: the lines of APL against a slow loop, the two places where the short one fails, and the notebook without an interpreter."
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import matplotlib
@@ -74,7 +75,7 @@ def test_the_cells_run_without_an_interpreter(monkeypatch, capsys, absent):
     names = run(monkeypatch, absent)
     said = capsys.readouterr().out
     assert ("pip install libjay==" in said) == ("jay" in absent) == (names["found"] is None)
-    assert ("BasedPL" in names["contestants"]) != ("basedpl" in absent) and names["expected"].shape == (6, 2)
+    assert ("BasedPL" in names["contestants"]) == (find_spec("basedpl") is not None and "basedpl" not in absent) and names["expected"].shape == (6, 2)
 
 
 def test_the_pinned_version_is_the_one_the_notebook_names():
