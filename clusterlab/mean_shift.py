@@ -141,7 +141,7 @@ def estimate_bandwidth(points: Tensor, quantile: float = 0.15, *, kernel: str = 
     apart = distances[distances > 0]
     return apart.min().item() / 8 if len(apart) else 1.0
 
-# %% ../nbs/14_mean_shift_near.ipynb #cdb7c9fc
+# %% ../nbs/14_mean_shift_near.ipynb #ea674310
 METHODS, LANDMARKS = ("auto", "exact", "near", "mesh", "landmarks"), 2048
 
 
@@ -167,7 +167,7 @@ def _fit(points: Tensor, bandwidth: float | None, kernel: str, method: str, max_
     w = x.new_ones(len(x)) if scaled is None else (weights.to(scaled.dtype) / 2.0 ** math.frexp(weights.max().item())[1]).to(dtype).clamp(min=1e-30)
     pull = torch.arange(len(x), device=x.device) if scaled is None else scaled.nonzero()[:, 0]
     if method == "landmarks" and len(pull) > LANDMARKS: pull = pull[torch.randperm(len(pull), generator=Generator().manual_seed(0))[:LANDMARKS].to(x.device)]
-    with exact_products(), progress_bar(progress, max_iters, "mean shift") as done:
+    with exact_products(), progress_bar(progress, max_iters, "mean shift", "step") as done:
         run = shift(x[pull], w[pull], kernel, "auto" if method == "landmarks" else method, max_iters, tol, 0 if method == "exact" else 16, done)
     modes, labels = modes_of(run)
     if len(pull) < len(x): labels = labels[nearest_neighbors(x[pull], 1, x)[1][:, 0]]

@@ -158,13 +158,13 @@ def survey(points: Tensor, queries: Tensor, k: int = 0, radius: float = 0, axes:
     inside = sum(((points[:, a] - some[:, a, None]).abs() > 1.5 * radius).logical_not_().to(torch.uint8) for a in wide) == len(wide)
     return Survey(radius, inside.double().mean().item())
 
-# %% ../nbs/11_neighbors.ipynb #f3076d66
+# %% ../nbs/11_neighbors.ipynb #94b7bc8e
 @contextmanager
-def progress_bar(progress: bool, total: int, what: str) -> Iterator[Callable]:
-    "What to call with the number of queries that are done: it moves a tqdm bar, or nothing."
+def progress_bar(progress: bool, total: int, what: str, unit: str = "query") -> Iterator[Callable]:
+    "What to call with the number of units that are done: it moves a tqdm bar, or nothing."
     if not progress: return (yield lambda done: None)
     from tqdm.auto import tqdm
-    with tqdm(total=total, desc=what, unit="query") as bar: yield bar.update
+    with tqdm(total=total, desc=what, unit=unit) as bar: yield bar.update
 
 
 def _check(points: Tensor, queries: Tensor | None, method: str) -> tuple[Tensor, Tensor | None, torch.dtype]:
