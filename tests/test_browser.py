@@ -1,4 +1,4 @@
-"""The widgets and the films in a real browser: JupyterLab live, JupyterLab before anything was run, and an HTML export.
+"""The widgets, the films, the exercises and the predictions in a real browser: JupyterLab live, JupyterLab before anything was run, and an HTML export.
 
 Screenshots go to the folder that CLUSTERLAB_ARTIFACTS names (default: pytest's temporary one).
 """
@@ -39,6 +39,33 @@ line, = ax.plot([0, 1], [0, 1])
 animation_html(FuncAnimation(fig, lambda i: line.set_ydata([0, i]), frames=4), alt="A line that sinks.")
 """
 CELLS = [SET_UP, "KMeansStepper(data, k=6)", "BandwidthExplorer(data)", FILM]
+TASK = """
+import math
+import torch
+from clusterlab import check
+from clusterlab.predict import predict, prediction
+
+@check.exercise("02_einsum", "complete")
+def browser_distance(x, X):
+    "The distances (n,) of one point x (d,) to all points X (n, d)."
+    return [math.dist(x, row) for row in X.tolist()]
+
+@browser_distance.inputs
+def _(g):
+    for n in 1, 2, 5: yield torch.randn(2, generator=g), torch.randn(n, 2, generator=g)
+
+@browser_distance.wrong("root forgotten", "The sum of squares is the squared distance.")
+def _(x, X): return [math.dist(x, row) ** 2 for row in X.tolist()]
+
+prediction("01_mean_shift", "browser_row", "x has shape (2,), X has shape (1500, 2). What is x - X?",
+           {"an error, the sizes differ": "Sizes are lined up from the right.", "shape (1500, 2)": "The missing size counts as 1.", "shape (2, 1500)": "Nothing is transposed."}, "shape (1500, 2)")
+prediction("08_kmeans_v3", "browser_phantom", "Five points, all at 10, are averaged into a zero. The mean?", {10.0: "That is what the name promises.", 50 / 6: "The zero is counted."}, 50 / 6, other="Count.")
+"""
+ANSWER = """
+def browser_distance(x, X):
+    raise NotImplementedError("browser_distance: the square root of a sum of squares")
+"""
+TASKS = [TASK, ANSWER, "check.browser_distance(browser_distance)", 'predict("browser_row")', 'predict("browser_phantom")', "check.progress()"]
 RUN_ALL = """async () => {
     const widget = window.jupyterapp.shell.currentWidget;
     await widget.context.sessionContext.ready;
@@ -52,15 +79,21 @@ def folder(tmp_path_factory):
     "A folder with live.ipynb, not run, and stored.ipynb, run and stored as the course stores its notebooks: without live views."
     from nbclient import NotebookClient
     folder = tmp_path_factory.mktemp("lab")
-    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c.strip()) for c in CELLS], metadata={"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}})
-    nbformat.write(nb, folder / "live.ipynb")
+    nb = write(CELLS, folder / "live.ipynb")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))
         NotebookClient(nb, timeout=120, kernel_name="python3", store_widget_state=False).execute()
     for output in (o for c in nb.cells for o in c.outputs):
         output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     nbformat.write(nb, folder / "stored.ipynb")
+    write(TASKS, folder / "tasks.ipynb")
     return folder
+
+
+def write(cells, path):
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c.strip()) for c in cells], metadata={"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}})
+    nbformat.write(nb, path)
+    return nb
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +110,8 @@ def lab(folder, tmp_path_factory):
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     own = tmp_path_factory.mktemp("settings")
-    env = os.environ | {"PYTHONPATH": str(ROOT), "JUPYTER_CONFIG_DIR": str(own), "JUPYTER_DATA_DIR": str(own), "JUPYTER_RUNTIME_DIR": str(own), "IPYTHONDIR": str(own), "JUPYTERLAB_SETTINGS_DIR": str(own), "JUPYTERLAB_WORKSPACES_DIR": str(own)}
+    env = {k: v for k, v in os.environ.items() if k not in ("IN_TEST", "CLUSTERLAB_PROGRESS")}
+    env |= {"PYTHONPATH": str(ROOT), "JUPYTER_CONFIG_DIR": str(own), "JUPYTER_DATA_DIR": str(own), "JUPYTER_RUNTIME_DIR": str(own), "IPYTHONDIR": str(own), "JUPYTERLAB_SETTINGS_DIR": str(own), "JUPYTERLAB_WORKSPACES_DIR": str(own)}
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}", "--IdentityProvider.token=",
                "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     with open(own / "log", "w") as log: server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
@@ -260,3 +294,81 @@ def test_html_export_shows_pictures_and_plays_the_film(folder, page, shots):
     assert pictures.count() == 2 and all(p.evaluate("i => i.naturalWidth") == 880 for p in pictures.all())
     plays(page, page.locator(".animation"))
     page.screenshot(path=shots / "stored-html.png", full_page=True)
+
+
+@pytest.fixture(scope="module")
+def tasks(lab, browser):
+    "tasks.ipynb in JupyterLab with every cell run, nothing answered."
+    page = browser.new_page(viewport=dict(width=1250, height=1700))
+    page.set_default_timeout(60_000)
+    page.goto(f"{lab}/lab/tree/tasks.ipynb?reset")
+    page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+    page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
+    page.evaluate(RUN_ALL)
+    page.locator(".jp-OutputArea img").first.wait_for()
+    yield page
+    page.close()
+
+
+def code(page, n): return page.locator(".jp-Notebook .jp-CodeCell").nth(n)
+
+
+def answers_with(page, answer, told):
+    "Type a function in the answer cell and run it and the check below it by keyboard; the check says what is `told`."
+    code(page, 1).locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Delete")
+    page.keyboard.insert_text(answer)
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.press("Shift+Enter")
+    sync_api.expect(code(page, 2).locator(".jp-OutputArea-output")).to_contain_text(told)
+
+
+def test_a_wrong_answer_its_feedback_and_the_right_one(tasks, shots):
+    sync_api.expect(code(tasks, 2).locator(".jp-OutputArea-output")).to_contain_text("not answered yet. To write: the square root of a sum of squares.")
+    answer = "def browser_distance(x, X): return (X - x).square().sum(1)"
+    answers_with(tasks, answer, "It looks like this: root forgotten")
+    shoot(code(tasks, 2), shots / "exercise-wrong.png")
+    answers_with(tasks, answer.replace("X - x", "X.T - x"), "in your line 1")
+    shoot(code(tasks, 2), shots / "exercise-error.png")
+    answers_with(tasks, answer + ".sqrt()", "right, on 3 inputs")
+    shoot(code(tasks, 2), shots / "exercise-right.png")
+    no_errors(tasks)
+
+
+def test_a_prediction_by_keyboard(tasks, shots):
+    cell = code(tasks, 3)
+    cell.get_by_role("button", name="commit").press("Enter")
+    says(cell, "Choose one first")
+    cell.get_by_role("radio").first.focus()
+    tasks.keyboard.press("Space")
+    tasks.keyboard.press("ArrowDown")
+    tasks.keyboard.press("ArrowDown")
+    sync_api.expect(cell.get_by_role("radio").nth(2)).to_be_checked()
+    says(cell, "Choose one first")
+    tasks.keyboard.press("Tab")
+    tasks.keyboard.press("Enter")
+    says(cell, "Not so. Nothing is transposed.")
+    shoot(cell, shots / "prediction-choices.png")
+    no_errors(tasks)
+
+
+def test_a_number_predicted_by_keyboard(tasks, shots):
+    cell = code(tasks, 4)
+    cell.get_by_role("textbox").last.focus()
+    tasks.keyboard.type("50/6")
+    tasks.keyboard.press("Enter")
+    says(cell, "Right. The zero is counted.")
+    shoot(cell, shots / "prediction-number.png")
+    no_errors(tasks)
+
+
+def test_the_progress_is_shown(tasks, shots):
+    cell = code(tasks, 5)
+    cell.locator(".cm-content").click()
+    tasks.keyboard.press("Shift+Enter")
+    row = cell.get_by_role("row", name="02_einsum")
+    sync_api.expect(row).to_contain_text("root forgotten")
+    assert "02_einsum: 1 done" in cell.locator("img").get_attribute("alt")
+    shoot(cell, shots / "progress.png")
+    no_errors(tasks)
