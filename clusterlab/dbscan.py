@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PAIRS', 'SHARE', 'join', 'spans', 'parts', 'Cores', 'AllPairs', 'number', 'dbscan_cluster']
 
-# %% ../nbs/13_dbscan.ipynb #cf5402bb
+# %% ../nbs/13_dbscan.ipynb #4a1345b5
 import math
 from collections.abc import Iterator
 from numbers import Real
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .assignment import exact_products, squares
 from .grid import Grid, exact_squares, square_of
-from .inputs import check, check_int, check_points, widest_dtype, working_dtype
+from .inputs import check_int, check_points, require, widest_dtype, working_dtype
 from .neighbors import progress_bar, survey
 
 # %% ../nbs/13_dbscan.ipynb #591971ef
@@ -188,7 +188,7 @@ def _lowest(near, labels: Tensor, core: Tensor, radius: float, progress: bool) -
         lowest.scatter_reduce_(0, q[b, i], labels[c[b, j]], "amin")
     return torch.where(lowest < len(core), lowest, -1)
 
-# %% ../nbs/13_dbscan.ipynb #9ca568a3
+# %% ../nbs/13_dbscan.ipynb #b83be41e
 SHARE = 0.2
 
 
@@ -227,7 +227,7 @@ def dbscan_cluster(points: Tensor, eps: float, min_samples: int = 5, *, progress
     References: Ester, Kriegel, Sander, Xu 1996; Gunawan 2013 and Gan, Tao 2015 (cells); Wang, Gu, Shun 2020 (cells in parallel).
     """
     check_points(points)
-    check(isinstance(eps, Real) and 0 < eps < math.inf, "eps", repr(eps), "a finite number above 0")
+    require(isinstance(eps, Real) and 0 < eps < math.inf, "eps", repr(eps), "a finite number above 0")
     check_int(min_samples, "min_samples", 1)
     points, radius, n = points.to(working_dtype(points)), float(eps), len(points)
     core, labels = (torch.full((n,), value, device=points.device) for value in (False, -1))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['KMeans', 'DBSCAN', 'MeanShift']
 
-# %% ../nbs/16_estimators.ipynb #e8b59fed
+# %% ../nbs/16_estimators.ipynb #be076355
 import warnings
 
 import numpy as np
@@ -22,19 +22,19 @@ except ImportError as e:
     raise ImportError("clusterlab.estimators needs scikit-learn 1.6 or newer: pip install 'clusterlab[sklearn]'") from e
 
 from .dbscan import dbscan_cluster
-from .inputs import check, check_int, check_points, check_weights, result_dtype, widest_dtype
+from .inputs import check_int, check_points, check_weights, require, result_dtype, widest_dtype
 from .kmeans import _fit, assign, inertia
 from .mean_shift import _fit as _shift
 from .neighbors import radius_neighbors
 
-# %% ../nbs/16_estimators.ipynb #dcf5a340
+# %% ../nbs/16_estimators.ipynb #ad279bb8
 class _Estimator(BaseEstimator):
     def _read(self, X, reset=False):
         "X checked, a float array or a tensor; its features noted (reset) or compared with those noted."
         if not isinstance(X, Tensor):
             X = validate_data(self, X, reset=reset, dtype=(np.float64, np.float32), order="C", accept_sparse="csr")
             return X.toarray() if issparse(X) else X
-        check(X.ndim == 2, "X", f"shape {tuple(X.shape)}", "(n_samples, n_features)")
+        require(X.ndim == 2, "X", f"shape {tuple(X.shape)}", "(n_samples, n_features)")
         return validate_data(self, X, reset=reset, skip_check_array=True)
 
     def __sklearn_tags__(self):
@@ -103,7 +103,7 @@ class _Centers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, 
         points, centers = self._fitted(X)
         return -_inertia(points, centers, assign(points, centers), _weights(sample_weight, points))
 
-# %% ../nbs/16_estimators.ipynb #d1656508
+# %% ../nbs/16_estimators.ipynb #c57127d8
 class KMeans(_Centers):
     """k-means with scikit-learn's interface: NumPy arrays, lists and data frames give arrays; torch tensors give tensors, on their device.
 
@@ -138,10 +138,10 @@ class KMeans(_Centers):
     def _runs(self) -> int:
         "How many starts to try; what the engine does not check under these names is checked."
         for name in ("n_clusters", "max_iter"): check_int(getattr(self, name), name, 1)
-        check(self.algorithm in ("lloyd", "elkan"), "algorithm", repr(self.algorithm), "'lloyd' or 'elkan'")
+        require(self.algorithm in ("lloyd", "elkan"), "algorithm", repr(self.algorithm), "'lloyd' or 'elkan'")
         named = isinstance(self.init, str)
-        check(not named or self.init in ("k-means++", "random"), "init", repr(self.init), "'k-means++', 'random', an array of centers or a callable")
-        if isinstance(self.n_init, str): check(self.n_init == "auto", "n_init", repr(self.n_init), "'auto' or an integer")
+        require(not named or self.init in ("k-means++", "random"), "init", repr(self.init), "'k-means++', 'random', an array of centers or a callable")
+        if isinstance(self.n_init, str): require(self.n_init == "auto", "n_init", repr(self.n_init), "'auto' or an integer")
         else: check_int(self.n_init, "n_init", 1)
         if self.n_init == "auto": return 10 if callable(self.init) or named and self.init == "random" else 1
         if named or callable(self.init) or self.n_init == 1: return self.n_init
@@ -186,7 +186,7 @@ def _weighted_dbscan(points: Tensor, eps: float, min_samples: int, weights: Tens
     labels = labels.scatter_reduce(0, row, labels[near], "amin")
     return labels.where(labels < none, -1), core
 
-# %% ../nbs/16_estimators.ipynb #45946e52
+# %% ../nbs/16_estimators.ipynb #b01c9d87
 class DBSCAN(ClusterMixin, _Estimator):
     """DBSCAN with scikit-learn's interface and its labels; reads and answers as `KMeans`, a sparse matrix is made dense. Errors as `clusterlab.dbscan.dbscan_cluster`.
 
@@ -209,7 +209,7 @@ class DBSCAN(ClusterMixin, _Estimator):
     def fit(self, X, y=None, sample_weight=None):
         "Find the clusters of X (n, d); a row of weight 2 counts as two equal rows, one below 0 keeps others from being core; y counts not at all. -> self"
         euclidean = self.metric in ("euclidean", "l2", "minkowski") and self.metric_params is None and self.p in (None, 2)
-        check(euclidean, "metric", f"{self.metric!r}, p={self.p}, metric_params={self.metric_params}", "'euclidean'")
+        require(euclidean, "metric", f"{self.metric!r}, p={self.p}, metric_params={self.metric_params}", "'euclidean'")
         points = _tensor(X := self._read(X, reset=True))
         dbscan_cluster(points[:1], self.eps, self.min_samples)
         weights = _weights(sample_weight, points, signed=True)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['k_means_plus_plus', 'Fit', 'k_means_cluster', 'assign', 'inertia']
 
-# %% ../nbs/10_kmeans.ipynb #12c03958
+# %% ../nbs/10_kmeans.ipynb #a88ea965
 import math
 import warnings
 from contextlib import contextmanager
@@ -16,26 +16,26 @@ import torch
 from torch import Generator, Tensor
 
 from .assignment import Few, Sums, exact_products, nearest, squares
-from .inputs import check, check_centroids, check_generator, check_int, check_points, check_tensor, check_weights, result_dtype, widest_dtype, working_dtype
+from .inputs import check_centroids, check_generator, check_int, check_points, check_tensor, check_weights, require, result_dtype, widest_dtype, working_dtype
 from .initialization import Data, forgy, greedy_plus_plus, moments, row_blocks
 from .processes import Team
 
-# %% ../nbs/10_kmeans.ipynb #d8b6c0ad
+# %% ../nbs/10_kmeans.ipynb #d291ae95
 def _check_options(k: int, points: Tensor, max_iters: int, tol: float, init, n_init: int) -> dict[str, float]:
     "Check what only a fit takes. -> what must be the same on all processes."
     check_int(max_iters, "max_iters", 1)
     check_int(n_init, "n_init", 1)
     wanted = "'k-means++', 'random' or a tensor of centroids"
-    check(isinstance(tol, Real) and 0 <= tol < math.inf, "tol", repr(tol), "a finite number, at least 0")
-    check(isinstance(init, (str, Tensor)), "init", type(init).__name__, wanted, TypeError)
-    if isinstance(init, str): check(init in ("k-means++", "random"), "init", repr(init), wanted)
+    require(isinstance(tol, Real) and 0 <= tol < math.inf, "tol", repr(tol), "a finite number, at least 0")
+    require(isinstance(init, (str, Tensor)), "init", type(init).__name__, wanted, TypeError)
+    if isinstance(init, str): require(init in ("k-means++", "random"), "init", repr(init), wanted)
     else:
         check_centroids(init, points, "init", k)
-        check(n_init == 1, "n_init", n_init, "1 with given centroids: every run would be the same")
+        require(n_init == 1, "n_init", n_init, "1 with given centroids: every run would be the same")
     return {"max_iters": max_iters, "tol": tol, "n_init": n_init, "init": len(init) if isinstance(init, str) else init.sum(dtype=torch.float64).item()}
 
 
-def _check(k: int, points: Tensor, weights: Tensor | None, generator: Generator | None, group, *options) -> Data:
+def _require(k: int, points: Tensor, weights: Tensor | None, generator: Generator | None, group, *options) -> Data:
     "Check the arguments, here and on all processes of the group. -> what a fit needs to know of the data."
     team, errors = Team(group), []
     facts = dict.fromkeys(("k", "features", "dtype", "weights", "max_iters", "tol", "n_init", "init"), 0.0)
@@ -53,11 +53,11 @@ def _check(k: int, points: Tensor, weights: Tensor | None, generator: Generator 
     if weights is not None:
         largest = weights.max().to(scaled.dtype) if len(weights) else scaled.new_zeros(())
         unit = team.gather(largest).max()
-        check(unit.item() > 0, "weights", "none above zero on any process", "some > 0")
+        require(unit.item() > 0, "weights", "none above zero on any process", "some > 0")
         scaled, unit = (scaled * (largest / unit) if team.size > 1 else scaled), unit.item()
     return Data(points, scaled, count, *moments(points, scaled, team), unit, team)
 
-# %% ../nbs/10_kmeans.ipynb #e008a19e
+# %% ../nbs/10_kmeans.ipynb #71942801
 @torch.no_grad()
 def k_means_plus_plus(k: int, points: Tensor, *, weights: Tensor | None = None, generator: Generator | None = None, group=None) -> Tensor:
     """Starting centroids: points drawn far apart, by greedy k-means++.
@@ -78,7 +78,7 @@ def k_means_plus_plus(k: int, points: Tensor, *, weights: Tensor | None = None, 
 
     References: Arthur & Vassilvitskii 2007, with the greedy choice among 2 + floor(ln k) candidates that its conclusion recommends.
     """
-    data = _check(k, points, weights, generator, group)
+    data = _require(k, points, weights, generator, group)
     with exact_products(): return greedy_plus_plus(k, data, generator).to(result_dtype(points))
 
 # %% ../nbs/10_kmeans.ipynb #78196452
@@ -176,7 +176,7 @@ def _run(k: int, data: Data, start: Tensor, max_iters: int, limit: float, show) 
         if differences or data.team.count(wrong, start.device) <= data.count / 1000: break
     return Fit(centroids, labels, None, n_iter, empty)
 
-# %% ../nbs/10_kmeans.ipynb #291f6b52
+# %% ../nbs/10_kmeans.ipynb #fd2a4e88
 @contextmanager
 def _bar(shown: bool, team: Team, max_iters: int):
     "What to call with the inertia after each iteration: it moves a tqdm bar, on the first process; None if not shown."
@@ -195,7 +195,7 @@ def _bar(shown: bool, team: Team, max_iters: int):
 def _fit(k: int, points: Tensor, max_iters: int, tol: float, init, n_init: int, weights: Tensor | None, generator: Generator | None,
          group=None, progress: bool = False, measure: bool = True) -> Fit:
     "The best of n_init runs; its inertia is None unless it was needed or `measure`."
-    data = _check(k, points, weights, generator, group, max_iters, tol, init, n_init)
+    data = _require(k, points, weights, generator, group, max_iters, tol, init, n_init)
     limit, best = tol * data.variance / points.shape[1], None
     with exact_products():
         for _ in range(n_init):
@@ -241,7 +241,7 @@ def k_means_cluster(k: int, points: Tensor, max_iters: int = 20, tol: float = 1e
     if empty: warnings.warn(f"k: got {k}, but only {k - empty} points with weight differ; empty clusters: {empty}", stacklevel=2)
     return centroids, labels
 
-# %% ../nbs/10_kmeans.ipynb #55387c11
+# %% ../nbs/10_kmeans.ipynb #ab86dd00
 @torch.no_grad()
 def assign(points: Tensor, centroids: Tensor) -> Tensor:
     """The nearest centroid of each point; the lowest index wins a tie.
@@ -281,6 +281,6 @@ def inertia(points: Tensor, centroids: Tensor, labels: Tensor) -> Tensor:
     check_centroids(centroids, points)
     n, k = len(points), len(centroids)
     check_tensor(labels, "labels", f"({n},), one for each point", lambda s: s == (n,), points.device)
-    check(not labels.is_floating_point(), "labels", labels.dtype, "integers", TypeError)
-    check(bool(0 <= labels.min() and labels.max() < k), "labels", f"{labels.min()} to {labels.max()}", f"0 to {k - 1}")
+    require(not labels.is_floating_point(), "labels", labels.dtype, "integers", TypeError)
+    require(bool(0 <= labels.min() and labels.max() < k), "labels", f"{labels.min()} to {labels.max()}", f"0 to {k - 1}")
     return _own_squares(points, centroids.to(widest_dtype(points.device)), labels).sum()

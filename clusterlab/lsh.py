@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['side_hashes', 'ruler_hashes', 'LSH', 'approximate_neighbors']
 
-# %% ../nbs/12_lsh.ipynb #4da60341
+# %% ../nbs/12_lsh.ipynb #bfdfce02
 import math
 import warnings
 from numbers import Real
@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from .assignment import BLOCK, by_differences, exact_products, squares
-from .inputs import check, check_generator, check_int, check_points, check_spread, check_tensor, result_dtype, widest_dtype, working_dtype
+from .inputs import check_generator, check_int, check_points, check_spread, check_tensor, require, result_dtype, widest_dtype, working_dtype
 from .kmeans import assign, k_means_cluster
 from .neighbors import progress_bar, smallest
 
@@ -29,7 +29,7 @@ def ruler_hashes(points: Tensor, directions: Tensor, shifts: Tensor, width: floa
     "Points (n, d), directions (d, m), shifts (m,) in [0, 1) -> the number of the interval of `width` on each ruler, (n, m) int64."
     return (points @ directions / width + shifts).floor().long()
 
-# %% ../nbs/12_lsh.ipynb #4372f678
+# %% ../nbs/12_lsh.ipynb #6ecd2d44
 class LSH:
     """Textbook locality-sensitive hashing: `tables` tables, in each a bucket for points that agree on all of `hashes` random hashes.
 
@@ -51,7 +51,7 @@ class LSH:
         check_points(points)
         check_int(hashes, "hashes", 1)
         check_int(tables, "tables", 1)
-        check(width is None or isinstance(width, Real) and 0 < width < math.inf, "width", repr(width), "None or a finite number above 0")
+        require(width is None or isinstance(width, Real) and 0 < width < math.inf, "width", repr(width), "None or a finite number above 0")
         check_generator(generator)
         self.points, self.dtype, self.width, self.tables = points, working_dtype(points), width, tables
         self.mean = points.to(widest_dtype(points.device)).mean(0)

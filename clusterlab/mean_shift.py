@@ -6,7 +6,7 @@
 __all__ = ['MESHES', 'NODES', 'METHODS', 'LANDMARKS', 'group_sums', 'condense', 'Steps', 'Shifted', 'shift', 'modes_of',
            'estimate_bandwidth', 'mean_shift_cluster']
 
-# %% ../nbs/14_mean_shift_near.ipynb #219b493a
+# %% ../nbs/14_mean_shift_near.ipynb #525cb601
 import math
 import warnings
 from numbers import Real
@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 from .assignment import by_differences, exact_products
 from .closest_points import KERNELS, Mesh, exact_step, mesh_shape, near_step, reach
 from .dbscan import dbscan_cluster
-from .inputs import check, check_int, check_points, check_weights, result_dtype, widest_dtype, working_dtype
+from .inputs import check_int, check_points, check_weights, require, result_dtype, widest_dtype, working_dtype
 from .neighbors import Grid, nearest_neighbors, progress_bar
 
 # %% ../nbs/14_mean_shift_near.ipynb #2924fced
@@ -42,7 +42,7 @@ def condense(points: Tensor, weights: Tensor, side: float) -> tuple[Tensor, Tens
     means, mass = group_sums(group, int(group.max()) + 1, points, weights)
     return means.to(points.dtype), mass.to(points.dtype), group
 
-# %% ../nbs/14_mean_shift_near.ipynb #00fdb294
+# %% ../nbs/14_mean_shift_near.ipynb #6cb904c3
 MESHES, NODES = ((1 / 4, 4), (1 / 2, 6)), 1 << 24
 
 
@@ -55,7 +55,7 @@ class Steps:
         smooth = kernel == "gaussian" and points.shape[1] <= 3 and method in ("auto", "mesh") and weights.sum() / weights.min() < 1e10
         sizes = {mesh: math.prod(mesh_shape(self.low, self.high, *mesh, self.reach)) for mesh in MESHES} if smooth else {}
         self.sizes = {mesh: size for mesh, size in sizes.items() if size <= NODES}
-        check(method != "mesh" or bool(self.sizes), "method", "'mesh'", f"another: a mesh is for the Gaussian, 3 features or fewer, and at most {NODES} nodes")
+        require(method != "mesh" or bool(self.sizes), "method", "'mesh'", f"another: a mesh is for the Gaussian, 3 features or fewer, and at most {NODES} nodes")
 
     def choose(self, points: Tensor) -> tuple[str, object]:
         "-> 'mesh' and which, 'near' and its grid, or 'exact'."
@@ -111,7 +111,7 @@ def modes_of(run: Shifted) -> tuple[Tensor, Tensor]:
     order = order[mass[order].argsort(descending=True, stable=True)]
     return means[order], order.argsort()[labels]
 
-# %% ../nbs/14_mean_shift_near.ipynb #e90e9a71
+# %% ../nbs/14_mean_shift_near.ipynb #7ef7bfa9
 @torch.no_grad()
 def estimate_bandwidth(points: Tensor, quantile: float = 0.15, *, kernel: str = "gaussian", n_samples: int = 2048) -> float:
     """A bandwidth for mean shift: from how far around a point a share of all points lies.
@@ -131,8 +131,8 @@ def estimate_bandwidth(points: Tensor, quantile: float = 0.15, *, kernel: str = 
     """
     check_points(points)
     check_int(n_samples, "n_samples", 2)
-    check(isinstance(quantile, Real) and 0 < quantile <= 1, "quantile", repr(quantile), "a number above 0, at most 1")
-    check(kernel in KERNELS, "kernel", repr(kernel), f"one of {KERNELS}")
+    require(isinstance(quantile, Real) and 0 < quantile <= 1, "quantile", repr(quantile), "a number above 0, at most 1")
+    require(kernel in KERNELS, "kernel", repr(kernel), f"one of {KERNELS}")
     x, n = points.to(working_dtype(points)), len(points)
     if n > n_samples: x = x[torch.randperm(n, generator=Generator().manual_seed(0))[:n_samples].to(x.device)]
     distances = by_differences(x, x)
@@ -141,29 +141,29 @@ def estimate_bandwidth(points: Tensor, quantile: float = 0.15, *, kernel: str = 
     apart = distances[distances > 0]
     return apart.min().item() / 8 if len(apart) else 1.0
 
-# %% ../nbs/14_mean_shift_near.ipynb #ea674310
+# %% ../nbs/14_mean_shift_near.ipynb #18a79842
 METHODS, LANDMARKS = ("auto", "exact", "near", "mesh", "landmarks"), 2048
 
 
-def _check(points, bandwidth, kernel, method, max_iters, tol, weights) -> tuple[float, Tensor | None]:
+def _require(points, bandwidth, kernel, method, max_iters, tol, weights) -> tuple[float, Tensor | None]:
     "-> bandwidth and scaled weights."
     check_points(points)
-    for value, name, known in (kernel, "kernel", KERNELS), (method, "method", METHODS): check(value in known, name, repr(value), f"one of {known}")
+    for value, name, known in (kernel, "kernel", KERNELS), (method, "method", METHODS): require(value in known, name, repr(value), f"one of {known}")
     check_int(max_iters, "max_iters", 1)
-    check(isinstance(tol, Real) and 0 <= tol < math.inf, "tol", repr(tol), "a finite number, at least 0")
-    check(bandwidth is None or isinstance(bandwidth, Real) and 0 < bandwidth < math.inf, "bandwidth", repr(bandwidth), "a finite number above 0, or None")
+    require(isinstance(tol, Real) and 0 <= tol < math.inf, "tol", repr(tol), "a finite number, at least 0")
+    require(bandwidth is None or isinstance(bandwidth, Real) and 0 < bandwidth < math.inf, "bandwidth", repr(bandwidth), "a finite number above 0, or None")
     return float(bandwidth or estimate_bandwidth(points, kernel=kernel)), check_weights(weights, points)
 
 
 @torch.no_grad()
 def _fit(points: Tensor, bandwidth: float | None, kernel: str, method: str, max_iters: int, tol: float, weights: Tensor | None, progress: bool = False) -> tuple[Tensor, Tensor, list]:
     "-> modes, labels, and the steps taken."
-    bandwidth, scaled = _check(points, bandwidth, kernel, method, max_iters, tol, weights)
+    bandwidth, scaled = _require(points, bandwidth, kernel, method, max_iters, tol, weights)
     dtype = widest_dtype(points.device) if method == "exact" else working_dtype(points)
     x = points.detach().to(dtype)
     middle = x[::-(-len(x) // 4096)].median(0).values
     x = (x - middle) / bandwidth
-    check(bool(x.abs().max() < 1e15), "bandwidth", bandwidth, "more: the points spread over 1e15 bandwidths")
+    require(bool(x.abs().max() < 1e15), "bandwidth", bandwidth, "more: the points spread over 1e15 bandwidths")
     w = x.new_ones(len(x)) if scaled is None else (weights.to(scaled.dtype) / 2.0 ** math.frexp(weights.max().item())[1]).to(dtype).clamp(min=1e-30)
     pull = torch.arange(len(x), device=x.device) if scaled is None else scaled.nonzero()[:, 0]
     if method == "landmarks" and len(pull) > LANDMARKS: pull = pull[torch.randperm(len(pull), generator=Generator().manual_seed(0))[:LANDMARKS].to(x.device)]

@@ -6,7 +6,7 @@
 __all__ = ['FEW', 'CELL', 'SHARE', 'METHODS', 'smallest', 'Products', 'Survey', 'survey', 'progress_bar', 'nearest_neighbors',
            'radius_neighbors', 'radius_counts']
 
-# %% ../nbs/11_neighbors.ipynb #bda14469
+# %% ../nbs/11_neighbors.ipynb #123a93d2
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .assignment import by_differences, exact_products, squares
 from .grid import MOST, Grid, exact_squares, rounding, square_of
-from .inputs import check, check_int, check_points, check_spread, check_tensor, result_dtype, widest_dtype
+from .inputs import check_int, check_points, check_spread, check_tensor, require, result_dtype, widest_dtype
 
 # %% ../nbs/11_neighbors.ipynb #0dbcd89e
 def smallest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -158,7 +158,7 @@ def survey(points: Tensor, queries: Tensor, k: int = 0, radius: float = 0, axes:
     inside = sum(((points[:, a] - some[:, a, None]).abs() > 1.5 * radius).logical_not_().to(torch.uint8) for a in wide) == len(wide)
     return Survey(radius, inside.double().mean().item())
 
-# %% ../nbs/11_neighbors.ipynb #94b7bc8e
+# %% ../nbs/11_neighbors.ipynb #a7e05392
 @contextmanager
 def progress_bar(progress: bool, total: int, what: str, unit: str = "query") -> Iterator[Callable]:
     "What to call with the number of units that are done: it moves a tqdm bar, or nothing."
@@ -167,10 +167,10 @@ def progress_bar(progress: bool, total: int, what: str, unit: str = "query") -> 
     with tqdm(total=total, desc=what, unit=unit) as bar: yield bar.update
 
 
-def _check(points: Tensor, queries: Tensor | None, method: str) -> tuple[Tensor, Tensor | None, torch.dtype]:
+def _require(points: Tensor, queries: Tensor | None, method: str) -> tuple[Tensor, Tensor | None, torch.dtype]:
     "Points and queries in the dtype to compute in, and the dtype of the answer."
     check_points(points)
-    check(method in METHODS, "method", repr(method), "one of " + ", ".join(map(repr, METHODS)))
+    require(method in METHODS, "method", repr(method), "one of " + ", ".join(map(repr, METHODS)))
     dtype, d = result_dtype(points), points.shape[1]
     if queries is not None:
         check_tensor(queries, "queries", f"(q, {d}), a row for each", lambda s: len(s) == 2 and s[1] == d, points.device)
@@ -182,7 +182,7 @@ def _check(points: Tensor, queries: Tensor | None, method: str) -> tuple[Tensor,
 
 METHODS = "auto", "grid", "brute"
 
-# %% ../nbs/11_neighbors.ipynb #0eaec726
+# %% ../nbs/11_neighbors.ipynb #e171501b
 @torch.no_grad()
 def nearest_neighbors(points: Tensor, k: int, queries: Tensor | None = None, *, method: str = "auto", progress: bool = False) -> tuple[Tensor, Tensor]:
     """The k nearest points of each query, exactly.
@@ -202,7 +202,7 @@ def nearest_neighbors(points: Tensor, k: int, queries: Tensor | None = None, *, 
 
     Raises TypeError, ValueError: bad points, k, queries or method.
     """
-    points, queries, dtype = _check(points, queries, method)
+    points, queries, dtype = _require(points, queries, method)
     check_int(k, "k", 1, len(points), f"1 to {len(points)}, the number of points")
     asked = points if queries is None else queries
     if not len(asked): return points.new_empty(0, k, dtype=dtype), torch.empty(0, k, dtype=torch.long, device=points.device)
@@ -215,7 +215,7 @@ def nearest_neighbors(points: Tensor, k: int, queries: Tensor | None = None, *, 
         distances, near = _grid_nearest(queries, points, k, side, done) if method == "grid" else _brute_nearest(asked, points, k, done)
     return distances.to(dtype), near
 
-# %% ../nbs/11_neighbors.ipynb #d2472ded
+# %% ../nbs/11_neighbors.ipynb #dab262c1
 def _within(points: Tensor, queries: Tensor | None, radius: float, method: str, done: Callable) -> Iterator[tuple[Tensor, Tensor]]:
     "Pairs (query, point) within the radius, each (m,), a chunk at a time."
     if method == "grid":
@@ -238,8 +238,8 @@ def _within(points: Tensor, queries: Tensor | None, radius: float, method: str, 
 
 
 def _ready(points: Tensor, radius: float, queries: Tensor | None, method: str) -> tuple:
-    check(isinstance(radius, Real) and 0 <= radius < math.inf, "radius", repr(radius), "a finite number, at least 0")
-    points, queries, dtype = _check(points, queries, method)
+    require(isinstance(radius, Real) and 0 <= radius < math.inf, "radius", repr(radius), "a finite number, at least 0")
+    points, queries, dtype = _require(points, queries, method)
     asked = points if queries is None else queries
     if method == "auto": method = "brute" if not len(asked) or survey(points, asked, radius=float(radius)).share * (points.shape[1] + 2) > 5 else "grid"
     return points, queries, dtype, method

@@ -5,20 +5,20 @@
 # %% auto #0
 __all__ = ['Team']
 
-# %% ../nbs/tools/processes.ipynb #3327d2b9
+# %% ../nbs/tools/processes.ipynb #105cddf8
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from .inputs import check
+from .inputs import require
 
-# %% ../nbs/tools/processes.ipynb #ca4465c7
+# %% ../nbs/tools/processes.ipynb #0cf748ad
 class Team:
     "The processes of a torch.distributed group; for None, this one alone."
     def __init__(self, group=None):
         self.group, self.rank, self.size = group, 0, 1
         if group is None: return
-        check(isinstance(group, dist.ProcessGroup), "group", type(group).__name__, "a torch.distributed.ProcessGroup or None", TypeError)
+        require(isinstance(group, dist.ProcessGroup), "group", type(group).__name__, "a torch.distributed.ProcessGroup or None", TypeError)
         self.rank, self.size = dist.get_rank(group), dist.get_world_size(group)
         self.device = torch.device("cuda", torch.cuda.current_device()) if "nccl" in dist.get_backend(group) else torch.device("cpu")
 
@@ -52,5 +52,5 @@ class Team:
             failed, *columns = self.gather(mine).T.tolist()
             if not errors and any(failed): raise ValueError(f"group: got bad input on process {failed.index(1)}, which says what is wrong")
             for name, values in zip(facts, columns):
-                if not errors: check(len(set(values)) == 1, name, f"{values} on processes 0 to {self.size - 1}", "the same on all")
+                if not errors: require(len(set(values)) == 1, name, f"{values} on processes 0 to {self.size - 1}", "the same on all")
         if errors: raise errors.pop()

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['WIDTH', 'HEIGHT', 'REACH', 'BANDWIDTHS', 'voronoi', 'KMeansStepper', 'BandwidthExplorer']
 
-# %% ../nbs/tools/widgets.ipynb #2e5079af
+# %% ../nbs/tools/widgets.ipynb #933a9d75
 import base64
 import io
 from html import escape
@@ -17,7 +17,7 @@ from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from .inputs import check
+from .inputs import require
 from .plots import COLORS, cluster_style, plot_clusters
 from .steps import Square, Step, bandwidth_words, cells, forgy, k_means_steps, mean_shift_modes, pixels, plane_points, square_around, step_name, step_words
 
@@ -118,7 +118,7 @@ def _slider(kind, **settings):
     "A slider or button of the given kind whose label is never cut off."
     return kind(style=dict(description_width="initial"), **settings)
 
-# %% ../nbs/tools/widgets.ipynb #5ba6ac48
+# %% ../nbs/tools/widgets.ipynb #0fa9df49
 class KMeansStepper(_Explorer):
     """k-means half a step at a time, forward and back, for k from 1 to 12, from starts that can be drawn again.
 
@@ -136,7 +136,7 @@ class KMeansStepper(_Explorer):
     def __init__(self, points: Tensor, k: int = 6, seed: int = 0, max_iters: int = 50, step: int = 0):
         self.points, self.seed, self.max_iters, self.best = plane_points(points), seed, max_iters, {}
         most = min(12, len(self.points))
-        check(k in range(1, most + 1), "k", repr(k), f"a whole number from 1 to {most}")
+        require(k in range(1, most + 1), "k", repr(k), f"a whole number from 1 to {most}")
         self.k = _slider(widgets.IntSlider, description="clusters k", value=k, min=1, max=most)
         self.new_start = widgets.Button(description="new start", icon="random", tooltip="draw other points as the first centroids")
         self.back = widgets.Button(description="back", icon="step-backward", layout=widgets.Layout(width="90px"))
@@ -157,7 +157,7 @@ class KMeansStepper(_Explorer):
         self.steps = k_means_steps(self.points, forgy(k, self.points, self.seed), self.max_iters)
         self.best[k] = min(self.steps[-1].wcss, self.best.get(k, float("inf")))
         names = [step_name(i) for i in range(len(self.steps))]
-        check(-len(names) <= step < len(names), "step", step, f"at most {len(names) - 1}, the last of this run")
+        require(-len(names) <= step < len(names), "step", step, f"at most {len(names) - 1}, the last of this run")
         self.step = _slider(widgets.SelectionSlider, description="half step", options=names, index=step % len(names), layout=widgets.Layout(width="420px"))
         self.step.observe(self.redraw, "index")
         self.play = widgets.Play(interval=900, max=len(names) - 1, show_repeat=False, layout=widgets.Layout(width="110px"))
@@ -208,7 +208,7 @@ def _draw_counts(ax, counts: dict[float, int], bandwidth: float) -> None:
         axis.set_ticks(ticks, labels=[f"{t:g}" for t in ticks])
     ax.tick_params(which="minor", labelbottom=False, labelleft=False)
 
-# %% ../nbs/tools/widgets.ipynb #8558eb37
+# %% ../nbs/tools/widgets.ipynb #fd00f87b
 BANDWIDTHS = (0.5, 0.7, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 15)
 
 
@@ -229,9 +229,9 @@ class BandwidthExplorer(_Explorer):
         points = plane_points(points)
         self.n, self.points = len(points), forgy(1500, points) if len(points) > 1500 else points
         for b in (bandwidth, *bandwidths):
-            check(isinstance(b, (int, float)) and 0 < b < float("inf"), "bandwidth", repr(b), "a finite number above 0")
+            require(isinstance(b, (int, float)) and 0 < b < float("inf"), "bandwidth", repr(b), "a finite number above 0")
         stops = sorted({*bandwidths, bandwidth})
-        check(at in range(len(self.points)), "at", repr(at), f"the number of a point, 0 to {len(self.points) - 1}")
+        require(at in range(len(self.points)), "at", repr(at), f"the number of a point, 0 to {len(self.points) - 1}")
         self.found = {b: mean_shift_modes(self.points, b) for b in stops}
         self.bandwidth = _slider(widgets.SelectionSlider, description="bandwidth", options=[(f"{b:g}", b) for b in stops], value=bandwidth, layout=widgets.Layout(width="420px"))
         self.at = _slider(widgets.IntSlider, description="around point", value=at, max=len(self.points) - 1)

@@ -59,11 +59,13 @@ def _(x, points, cutoff): return _mean(x, points, math.inf, lambda s: math.exp(-
 @near_mean.wrong("cutoff on the square", "The squared distance was compared with the cutoff. Square the cutoff as well.")
 def _(x, points, cutoff): return _mean(x, points, math.sqrt(cutoff), lambda s: math.exp(-s / 2))
 
-# %% ../../nbs/tools/exercises_14_closest_points.ipynb #0eabd62a
+# %% ../../nbs/tools/exercises_14_closest_points.ipynb #efdf05d1
 @exercise("14_closest_points", "bug")
 def cells_each_way(reach, side):
     "How many cells in each direction, besides the own one, must be searched to find everything within the reach, when cells are side wide: an integer."
-    return math.ceil(reach / side)
+    cells, searched = 0, 0.0
+    while searched < reach: cells, searched = cells + 1, (cells + 1) * side
+    return cells
 
 
 @cells_each_way.inputs

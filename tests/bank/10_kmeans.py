@@ -86,7 +86,7 @@ RIGHT = {
     "has_converged": [lambda old, new, points, tol: bool(moved(old, new) <= tol * spread(points).mean()), lambda old, new, points, tol: torch.dist(old.double(), new.double()) ** 2 <= tol * spread(points.double()).mean(),
                       lambda old, new, points, tol: ((new - old).numpy() ** 2).sum() <= tol * points.numpy().var(0).mean()],
     "fit_lloyd": [fitted, fitted_double, fitted_list, fitted_by_sums],
-    "weighted_means": [lambda points, labels, weights, k: sums(points * weights[:, None], labels, k) / masses(labels, weights, k), means_by_bincount,
+    "means_by_weight": [lambda points, labels, weights, k: sums(points * weights[:, None], labels, k) / masses(labels, weights, k), means_by_bincount,
                        lambda points, labels, weights, k: torch.einsum("nk,n,nd->kd", F.one_hot(labels, k).float(), weights, points) / labels.bincount(weights, minlength=k)[:, None]]}
 WRONG = {
     "forgy_finds": [((100, "start"), "k-means finds the answer"), ((97, "start"), "k-means finds the answer"), ((25, "iterations"), "more iterations would help"), ((25, "data"), "the data are to blame"), ((0.25, "start"), "a share, not a count")],
@@ -99,6 +99,6 @@ WRONG = {
                       (lambda old, new, points, tol: moved(old, new) <= tol * spread(points).mean().sqrt(), "spread for variance")],
     "fit_lloyd": [(stale, "labels before the last update"), (once_more, "one update more"), (with_nan, "the mean of no points"), (at_the_origin, "an empty cluster goes to the origin"),
                   (lambda points, centroids, steps: fitted(points, centroids, steps)[1], "centroids not returned"), (lambda points, centroids, steps: fitted(points, centroids, steps)[::-1], "labels first")],
-    "weighted_means": [(lambda points, labels, weights, k: sums(points, labels, k) / counts(labels, k), "weights forgotten"), (lambda points, labels, weights, k: sums(points * weights[:, None], labels, k) / counts(labels, k), "divided by the count"),
+    "means_by_weight": [(lambda points, labels, weights, k: sums(points, labels, k) / counts(labels, k), "weights forgotten"), (lambda points, labels, weights, k: sums(points * weights[:, None], labels, k) / counts(labels, k), "divided by the count"),
                        (lambda points, labels, weights, k: sums(points, labels, k) / masses(labels, weights, k), "weighted below, not above"), (lambda points, labels, weights, k: sums(points * weights[:, None], labels, k), "sums, not means"),
                        (lambda points, labels, weights, k: sums(points * weights[:, None], labels, k) / weights.sum(), "divided by all the weight"), (means_by_loop, "a loop")]}
