@@ -37,6 +37,17 @@ test: $(READY) ## install, re-execute every notebook and compare its outputs, ru
 lessons: $(READY) ## export, execute in place, clean and verify the notebooks (one: NB=04; all anew: ARGS=--force)
 	$(PY) -m clusterlab.edition lessons $(NB) $(ARGS)
 
+student: $(READY) ## write dist/student and dist/solutions, and a zip of each; stops where the student's copy holds a solution
+	$(PY) -m clusterlab.handout student
+	$(PY) -m clusterlab.handout solutions
+
+grade: $(READY) ## grade a pile of notebooks (SUBMISSIONS=dir) into dist/grades (ARGS="--seed 7" repeats one)
+	$(PY) -m clusterlab.grading $(SUBMISSIONS) --workers $(WORKERS) $(ARGS)
+
+test-browser: export CLUSTERLAB_ARTIFACTS ?= artifacts
+test-browser: $(READY) ## drive JupyterLab in Chromium; the screenshots go to artifacts/
+	$(PY) -m pytest -q -rs tests/test_browser.py
+
 bench: $(READY) ## time one subject against other libraries (kmeans; SUBJECT=neighbors, lsh, dbscan, meanshift; an hour or more; ARGS="--out NAME" keeps the record)
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(PY) benchmarks/$(SUBJECT).py $(ARGS)
@@ -48,5 +59,5 @@ clean: ## delete what the other commands made, .venv included
 	rm -rf $(VENV) build dist artifacts *.egg-info .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help setup lab test lessons bench paper clean
+.PHONY: help setup lab test test-browser lessons student grade bench paper clean
 .DEFAULT_GOAL := help

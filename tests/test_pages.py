@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "nbs").rglob("*.ipynb"))]
+PAGES = [*(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "INSTRUCTOR", "STUDENT")), *sorted((ROOT / "nbs").rglob("*.ipynb"))]
 PAGES = [p for p in PAGES if ".ipynb_checkpoints" not in p.parts]
 LESSONS = sorted((ROOT / "nbs").glob("[0-9]*.ipynb"))
 
@@ -30,7 +30,7 @@ def test_links_between_pages_lead_somewhere(page):
     assert not missing
 
 
-@pytest.mark.parametrize("page", PAGES[2:], ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES[4:], ids=lambda p: p.name)
 def test_a_notebook_says_how_many_code_cells_it_has(page):
     assert json.loads(page.read_text(encoding="utf-8"))["metadata"]["code_cells"] == len(cells(page, "code"))
 
@@ -39,7 +39,7 @@ def test_a_notebook_says_how_many_code_cells_it_has(page):
 def test_a_lesson_is_whole_and_leads_to_the_next(lesson):
     text = prose(lesson)
     assert re.match(r"# .+\n\n> .+", text), "title and a one-line summary"
-    for part in ("**You will be able to**", "**Takes**", "**You need**", "**Predict", "## What you now know", "## Exercises", "## Read", "**Next**"): assert part in text, part
+    for part in ("**You will be able to**", "**Takes**", "**You need**", "## What you now know", "## Exercises", "## Read", "**Next**"): assert part in text, part
     following = [*LESSONS, ROOT / "nbs/index.ipynb"][LESSONS.index(lesson) + 1].name
     assert following in text.split("**Next**")[-1]
 
