@@ -27,7 +27,7 @@ from . import sandbox
 from .feedback import STATES, collect, write
 from .submissions import Unreadable, plan
 
-# %% ../nbs/tools/grading.ipynb #c03f7283
+# %% ../nbs/tools/grading.ipynb #8d793b38
 def _parts() -> dict:
     check = sys.modules["clusterlab.check"]
     things = {"builtins": builtins, "check": check, "verdict": check.Verdict, "exercise": check.Exercise, **check._registry}
@@ -54,10 +54,11 @@ def judge_answer(send, name: str, entry: dict, sources: dict[str, str], seed: in
     for cell, source in sources.items():
         linecache.cache[f"<cell {cell}>"] = len(source), None, [line + "\n" for line in source.split("\n")], f"<cell {cell}>"
         bodies[int(cell)] = ast.parse(source).body
-    waiting, failed = [tuple(s) for s in entry["steps"]], {}
+    waiting, failed, patient = [tuple(s) for s in entry["steps"]], {}, True
     while waiting:
         late = []
         for cell, index in waiting:
+            if patient and cell in {c for c, _ in late}: late.append((cell, index)); continue
             node = bodies[cell][index]
             send({"at": [cell, index], "line": node.lineno})
             try: exec(compile(ast.Module([node], []), f"<cell {cell}>", "exec"), space)
@@ -66,8 +67,8 @@ def judge_answer(send, name: str, entry: dict, sources: dict[str, str], seed: in
                 failed[cell, index] = e
                 if isinstance(e, sandbox.TimeLimit): waiting, late = [], []; break
             else: failed.pop((cell, index), None)
-        if len(late) == len(waiting): break
-        waiting = late
+        if len(late) == len(waiting) and not patient: break
+        waiting, patient = late, len(late) < len(waiting)
     if (own := failed.get(tuple(entry["answer"]))) or name not in space:
         own = own or next(iter(failed.values()), None)
         (cell, index), error = next(((k, v) for k, v in failed.items() if v is own), (entry["answer"], own)) if not isinstance(own, NameError) else next(iter(failed.items()))

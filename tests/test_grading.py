@@ -86,6 +86,11 @@ def test_only_what_an_answer_needs_is_run(small, tmp_path):
     assert found["small_shape"]["state"] == "right"
 
 
+def test_a_cell_above_what_it_needs_runs_later_and_in_its_order(small, tmp_path):
+    found = one(small, tmp_path, "parts = [3]\nfor n in below: parts.append(n)\nsmall_shape = tuple(parts)", "below = 1, 2")
+    assert found["small_shape"]["state"] == "right"
+
+
 def test_a_step_that_ends_the_run_stops_only_what_needs_it(small, tmp_path):
     found = one(small, tmp_path, "k = os._exit(3)", answer("return t.mean() + 0 * k"), "small_shape = (3, 1, 2)", "def small_distance(x, X): return k")
     assert {n: e["state"] for n, e in found.items()} == {"small_mean": "error", "small_shape": "right", "small_distance": "error"}
