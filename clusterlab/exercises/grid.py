@@ -97,7 +97,7 @@ def _(): return 1, 3, 5, 7
 @ranges_by_dimension.wrong("the whole range without its neighbours", "One range for one row of cells: the rows next to it lie elsewhere in the sorted order, since a key goes row by row.")
 def _(): return 1, 1, 1, 1
 
-# %% ../../nbs/tools/exercises_11_grid.ipynb #9ca325d0
+# %% ../../nbs/tools/exercises_11_grid.ipynb #0a5002ed
 @exercise("11_grid", "bug")
 def positions_held(begin, end):
     "How many sorted positions the ranges begin (r,) up to and without end (r,) hold together, each position once; both rise. A number."
@@ -124,8 +124,8 @@ def _(begin, end): return int(end[-1] - begin[0])
 def _(begin, end): return len({i for a, b in zip(begin.tolist(), end.tolist()) for i in range(a, b + 1)})
 
 
-@positions_held.wrong("a length below zero", "A range inside the one before it is left with a negative length, which takes others away. It should be 0.")
-def _(begin, end): return sum(b - max([a] + end.tolist()[i - 1:i] if i else [a]) for i, (a, b) in enumerate(zip(begin.tolist(), end.tolist())))
+@positions_held.wrong("the first range forgotten", "Each range counts from the end of the one before it. The first has none before it, and counts whole.")
+def _(begin, end): return positions_held.spec(begin, end) - int(end[0] - begin[0])
 
 
 @positions_held.wrong("ranges, not positions", "That is how many ranges there are, or hold something. Their positions are asked for.")
