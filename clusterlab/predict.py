@@ -88,7 +88,7 @@ def plain_text(p: Prediction) -> str:
     "The question and its choices; no feedback."
     return f"Predict. {p.question}" + ("\nA number." if p.is_number else "".join(f"\n- {c}" for c in p.choices))
 
-# %% ../nbs/tools/predict.ipynb #de3f518a
+# %% ../nbs/tools/predict.ipynb #6ff874d4
 def _commit(p: Prediction, answer) -> str:
     "Record the answer, and say what is to be said to it."
     right, text = p.feedback(answer)
@@ -101,27 +101,25 @@ def _commit(p: Prediction, answer) -> str:
 def _box(p: Prediction):
     "The live view. Raises ModuleNotFoundError without ipywidgets."
     import ipywidgets as widgets
-    said = widgets.HTML()
-    style, button = dict(description_width="initial"), widgets.Button(description="commit", tooltip="commit to this answer and see what is said to it")
-    if p.is_number: field = widgets.Text(placeholder="a number", description="I say", style=style, layout=widgets.Layout(width="220px"))
-    else: field = widgets.RadioButtons(options=list(p.choices), value=None, layout=widgets.Layout(width="max-content", max_width="100%"))
+    said, committed = widgets.HTML(), []
 
     def say(text): said.value = f'<p role="status" style="max-width: 60em; line-height: 1.4; margin: 4px 0">{escape(text)}</p>'
 
-    def commit(_=None):
-        answer = field.value
-        if p.is_number:
-            try: answer = float(eval_number(answer))
-            except ValueError: return say("Type a number, such as 8.33 or 1/3, then commit.")
-        elif answer is None: return say("Choose one first: with a click, or with the arrow keys.")
-        say(_commit(p, answer))
+    def commit(answer):
+        if committed[-1:] == [answer]: return
+        committed.append(answer)
+        try: say(_commit(p, float(eval_number(answer)) if p.is_number else answer))
+        except ValueError: say("Type a number, such as 8.33 or 1/3, then press Enter.")
 
-    button.on_click(commit)
-    if p.is_number: field.continuous_update = False
-    if p.is_number: field.observe(lambda change: commit() if change["new"].strip() else None, "value")
+    if p.is_number:
+        fields = [widgets.Text(placeholder="a number, then Enter", description="I say", continuous_update=False, style=dict(description_width="initial"), layout=widgets.Layout(width="240px"))]
+        fields[0].observe(lambda change: commit(change["new"]) if change["new"].strip() else None, "value")
+    else:
+        fields = [widgets.Button(description=choice, tooltip="commit to this answer", layout=widgets.Layout(width="max-content", max_width="100%", height="auto", padding="2px 12px")) for choice in p.choices]
+        for button in fields: button.on_click(lambda button: commit(button.description))
     question = widgets.HTML(f'<p style="max-width: 60em; line-height: 1.4; margin: 4px 0"><strong>Predict.</strong> {escape(p.question)}</p>')
-    box = widgets.VBox([question, field, button, said], layout=widgets.Layout(border_left="4px solid #0072B2", padding="0 0 0 12px"))
-    box.field, box.button, box.said = field, button, said
+    box = widgets.VBox([question, *fields, said], layout=widgets.Layout(border_left="4px solid #0072B2", padding="0 0 0 12px"))
+    box.fields, box.said = fields, said
     return box
 
 

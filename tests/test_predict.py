@@ -47,22 +47,26 @@ def test_the_live_view_and_the_page_come_together(monkeypatch):
 
 def test_a_commit_is_answered_and_recorded(monkeypatch):
     box = live("t_choice", monkeypatch).box
-    assert box.said.value == ""
-    box.button.click()
-    assert "Choose one first" in box.said.value and load()["predictions"] == {}
-    box.field.value = "<b>"
-    assert "No &amp; no." not in box.said.value
-    box.button.click()
+    assert box.said.value == "" and load()["predictions"] == {}
+    choices = [button.description for button in box.fields]
+    box.fields[choices.index("<b>")].click()
     assert "No &amp; no." in box.said.value
-    box.field.value = "c"
-    box.button.click()
+    box.fields[choices.index("c")].click()
     assert "Right. It is." in box.said.value and load()["predictions"]["t_choice"]["state"] == "wrong"
 
 
-def test_a_number_by_return_and_by_button(monkeypatch):
+def test_the_same_answer_twice_is_one_try(monkeypatch):
+    box = live("t_choice", monkeypatch).box
+    for _ in range(2): box.fields[0].click()
+    first = load()["predictions"]["t_choice"]
+    box.fields[1].click()
+    assert load()["predictions"]["t_choice"] != first and 1 in first.values() and 2 not in first.values()
+
+
+def test_a_number_by_return(monkeypatch):
     box = live("t_number", monkeypatch).box
     for text, said in (("eight", "Type a number"), ("8.05", "Eight it is."), ("20/2", "The name says so."), ("7", "Count.")):
-        box.field.value = text
+        box.fields[0].value = text
         assert said in box.said.value
     assert load()["predictions"]["t_number"]["state"] == "right"
 

@@ -13,7 +13,7 @@ import torch
 from ..check import exercise
 from ..predict import prediction
 
-# %% ../../nbs/tools/exercises_10_assignment.ipynb #578e55ba
+# %% ../../nbs/tools/exercises_10_assignment.ipynb #72bdc3a6
 @exercise("10_assignment", "no loop", loops=False, forbids=("cdist", "norm"))
 def labels_by_scores(points, centroids):
     "The label (n,) of the nearest of the centroids (k, d) for each of the points (n, d), by the largest score x.c - |c|^2 / 2."
@@ -50,13 +50,15 @@ def _(points, centroids): return _score(points, centroids, lambda product, squar
 
 
 @labels_by_scores.wrong("searched over the points", "The search ran over the points: one answer for each centroid. There must be one for each point.")
-def _(points, centroids): return labels_by_scores.spec(centroids, points) if len(points) else []
+def _(points, centroids):
+    if not len(points): raise IndexError
+    return _score(centroids, points, lambda product, square: product)
 
 
 @labels_by_scores.wrong("score, not its place", "That is how large the largest score is. The label is where it is.")
 def _(points, centroids): return [max(sum(a * b for a, b in zip(x, c)) - sum(b * b for b in c) / 2 for c in centroids.tolist()) for x in points.tolist()]
 
-# %% ../../nbs/tools/exercises_10_assignment.ipynb #d55b7b24
+# %% ../../nbs/tools/exercises_10_assignment.ipynb #7f106079
 @exercise("10_assignment", "bug", tol=1e-3)
 def squares_anywhere(points, centroids):
     "The squared distances (n, k) of points (n, d) to centroids (k, d), each right to a thousandth, wherever the data lie."
@@ -75,7 +77,10 @@ def _(g):
 def _(got, want, points, centroids):
     if not isinstance(got, torch.Tensor) or got.shape != want.shape: return False
     error = (got - want).abs()
-    if bool((error <= 1e-3 * want + 1e-6).all()): return True
+    right = error <= 1e-3 * want + 1e-6
+    if bool(right.all()): return True
+    if torch.allclose(got, want.sqrt(), 1e-3): return "root taken"
+    if not bool((right | ((got - got.round()).abs() <= 1e-5 * got.abs())).all()): return False    # cancelled terms leave whole steps of float32, here 4 and more
     size = points.double().square().sum(1)[:, None] + centroids.double().square().sum(1)
     if len(points) < 40 or not bool((error <= 1e-5 * size).all()): return False
     if bool((points < 0).any()) and bool((points.abs() > 1e3).all()): return "the mean is not enough"

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['next_chances', 'drawn_rows', 'farthest_start']
 
-# %% ../../nbs/tools/exercises_10_initialization.ipynb #45bc49a8
+# %% ../../nbs/tools/exercises_10_initialization.ipynb #008ab126
+import bisect
 import math
 
 import torch
@@ -65,7 +66,7 @@ def _(points, chosen, weights):
     mass = next_chances.spec(points, chosen, weights)
     return [float(i == mass.index(max(mass))) for i in range(len(mass))]
 
-# %% ../../nbs/tools/exercises_10_initialization.ipynb #8d4fbd31
+# %% ../../nbs/tools/exercises_10_initialization.ipynb #e2810afb
 @exercise("10_initialization", "bug")
 def drawn_rows(mass, spots):
     "For each of the spots (s,) in [0, 1) the row (s,) in whose stretch it falls, where the masses (n,) lie end to end: int; never a row without mass."
@@ -109,7 +110,7 @@ def _(mass, spots): return [int(spot * len(mass)) for spot in spots.tolist()]
 
 
 @drawn_rows.wrong("masses not added up", "The spot is compared with each mass, not with where its stretch ends. Add them up first: cumsum.")
-def _(mass, spots): return [next((i for i, m in enumerate(mass.tolist()) if spot * sum(mass.tolist()) < m), len(mass)) for spot in spots.tolist()]
+def _(mass, spots): return [bisect.bisect_right(mass.tolist(), spot * sum(mass.tolist())) for spot in spots.tolist()]
 
 
 @drawn_rows.wrong("the heaviest row always", "The heaviest row is the most likely, not the only one.")

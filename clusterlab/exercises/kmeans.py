@@ -187,7 +187,7 @@ def _(points, centroids, steps): return _lloyd(points, centroids, steps, empty=0
 @fit_lloyd.wrong("centroids not returned", "Both are wanted: the centroids, and the labels.")
 def _(points, centroids, steps): return _lloyd(points, centroids, steps)[1]
 
-# %% ../../nbs/tools/exercises_10_kmeans.ipynb #72b1ce58
+# %% ../../nbs/tools/exercises_10_kmeans.ipynb #a13ec29b
 @exercise("10_kmeans", "no loop", loops=False)
 def means_by_weight(points, labels, weights, k):
     "The mean (k, d) of each cluster's points (n, d), where a point of weight 2 counts as two; every cluster has some weight."
@@ -229,7 +229,7 @@ def _(points, labels, weights, k): return [[v * weights[labels == j].sum().item(
 @means_by_weight.wrong("the phantom point", "scatter_reduce_ counted the zeros that were there before as one more point: include_self. And a weighted mean needs sums.")
 def _(points, labels, weights, k):
     means = means_by_weight.spec(points, labels, weights, k)
-    return [[v * weights[labels == j].sum().item() / (1 + weights[labels == j].sum().item()) for v in row] for j, row in enumerate(means)]
+    return [[v * weights[labels == j].sum().item() / (1 + (labels == j).sum().item()) for v in row] for j, row in enumerate(means)]
 
 # %% ../../nbs/tools/exercises_10_kmeans.ipynb #0c53f266
 prediction("10_kmeans", "nan_in_k_means", "One value of 3,000 is not a number. What does k_means_cluster_v3_1 say?",

@@ -35,6 +35,7 @@ WRONG = {
                          (lambda points, centroids: scores(points, centroids).argmin(1), "smallest score"),
                          (lambda points, centroids: (points @ centroids.T - points.square().sum(1, keepdim=True) / 2).argmax(1), "length forgotten"),
                          (lambda points, centroids: scores(points, centroids).amax(1), "score, not its place"),
+                         (lambda points, centroids: scores(points, centroids).argmax(0), "searched over the points"),
                          (by_loop, "a loop"), (lambda points, centroids: torch.cdist(points, centroids).argmin(1), "a forbidden word")],
     "squares_anywhere": [(expanded, "cancellation"), (lambda points, centroids: expanded(points, centroids).clamp_min(0), "the clamp hides it"),
                          (lambda points, centroids: expanded(points, centroids).relu(), "the clamp hides it"), (centred, "the mean is not enough"), (at_a_centroid, "the mean is not enough"),

@@ -44,5 +44,6 @@ WRONG = {
     "drawn_rows": [(lambda mass, spots: torch.searchsorted(mass.cumsum(0), spots * mass.sum()), "the border falls to the left"),
                    (lambda mass, spots: torch.searchsorted(mass.cumsum(0), spots, right=True), "the line is as long as 1"),
                    (lambda mass, spots: (spots * len(mass)).long(), "every row alike"), (lambda mass, spots: mass.argmax().repeat(len(spots)), "the heaviest row always"),
-                   (lambda mass, spots: lines(mass, spots) + 1, "one too far")],
+                   (lambda mass, spots: lines(mass, spots) + 1, "one too far"),
+                   (lambda mass, spots: torch.searchsorted(mass, spots * mass.sum(), right=True), "masses not added up")],
     "farthest_start": [((5, "coverage"), "farthest is called smart"), ((5, "chance"), "there is no chance in it"), ((6, "outliers"), "the first is given"), ((1, "outliers"), "drawn, not taken"), ((10, "outliers"), "all far points counted")]}

@@ -57,7 +57,7 @@ def once_more(points, centroids, steps):
 
 
 def with_nan(points, centroids, steps):
-    for _ in range(steps): centroids = update(points, centroids, nearest(points, centroids).where(torch.tensor(True), 0))
+    for _ in range(steps): centroids = update(points, centroids, nearest(points, centroids))
     return centroids, torch.cdist(points, centroids).argmin(1)
 
 
@@ -73,6 +73,10 @@ def counts(labels, k): return labels.bincount(minlength=k)[:, None]
 
 def means_by_loop(points, labels, weights, k):
     return torch.stack([(points * weights[:, None])[labels == j].sum(0) / weights[labels == j].sum() for j in range(k)])
+
+
+def means_by_scatter(points, labels, weights, k):
+    return torch.zeros(k, points.shape[1]).scatter_reduce_(0, labels[:, None].expand_as(points), points * weights[:, None], "mean")
 
 
 def means_by_bincount(points, labels, weights, k):
@@ -101,4 +105,4 @@ WRONG = {
                   (lambda points, centroids, steps: fitted(points, centroids, steps)[1], "centroids not returned")],
     "means_by_weight": [(lambda points, labels, weights, k: sums(points, labels, k) / counts(labels, k), "weights forgotten"), (lambda points, labels, weights, k: sums(points * weights[:, None], labels, k) / counts(labels, k), "divided by the count"),
                        (lambda points, labels, weights, k: sums(points, labels, k) / masses(labels, weights, k), "weighted below, not above"), (lambda points, labels, weights, k: sums(points * weights[:, None], labels, k), "sums, not means"),
-                       (lambda points, labels, weights, k: sums(points * weights[:, None], labels, k) / weights.sum(), "divided by all the weight"), (means_by_loop, "a loop")]}
+                       (lambda points, labels, weights, k: sums(points * weights[:, None], labels, k) / weights.sum(), "divided by all the weight"), (means_by_scatter, "the phantom point"), (means_by_loop, "a loop")]}

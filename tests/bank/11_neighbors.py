@@ -54,6 +54,11 @@ def last_of_equal(points, k):
     return len(points) - 1 - away.sort(dim=1, stable=True).indices[:, :k]
 
 
+def any_of_equal(points, k):
+    away, order = ((points[:, None].double() - points.double()) ** 2).sum(2).fill_diagonal_(math.inf), torch.randperm(len(points))
+    return order[away[:, order].argsort(1)[:, :k]]
+
+
 def mutual_by_compare(indices):
     me = torch.arange(len(indices))[:, None, None]
     return (indices[indices] == me).any(2).double().mean()
@@ -89,7 +94,7 @@ RIGHT = {
 }
 WRONG = {
     "nearest_others": [(with_itself, "itself among them"), (itself_by_place, "the first is not always itself"), (no_copies, "copies dropped"), (farthest, "the farthest"), (their_distances, "distances, not rows"),
-                       (rising_rows, "by row, not by distance"), (last_of_equal, "ties the other way")],
+                       (rising_rows, "by row, not by distance"), (last_of_equal, "ties the other way"), (any_of_equal, "ties left to chance")],
     "mutual_share": [(lambda indices: torch.tensor(1.0), "nearness is mutual"), (lambda indices: (table(indices) * table(indices).T).triu().sum() / indices.numel(), "each pair counted once"),
                      (lambda indices: (table(indices) * table(indices).T).sum() / len(indices), "divided by the points"), (lambda indices: int((table(indices) * table(indices).T).sum()), "a number, not a share"),
                      (lambda indices: (table(indices) * table(indices).T).any(1).float().mean(), "points, not pairs"), (lambda indices: (table(indices) * table(indices).T).mean(), "divided by all pairs of points"),
