@@ -178,7 +178,7 @@ def words(value) -> str:
     if isinstance(value, tuple): return "(" + "; ".join(map(words, value)) + ")"
     return getattr(value, "__name__", None) or repr(value)[:200]
 
-# %% ../nbs/tools/check.ipynb #03624a8c
+# %% ../nbs/tools/check.ipynb #c12fdbcb
 @dataclass
 class Outcome:
     "What came of one call: a plain value or an exception, and whether an argument was changed."
@@ -208,8 +208,9 @@ def run(f: Callable, args: tuple, inplace: bool = False, seed: int = 0) -> Outco
     mine = tuple(map(fresh, args))
     try:
         with _state(seed): value = f(*mine)
-        value = plain(value)
     except (Exception, SystemExit) as e: return Outcome(error=e)
+    try: value = plain(value)
+    except Exception as e: return Outcome(error=TypeError(f"what it returns cannot be read as numbers: {one_line(e)}"))
     changed = any(not close(plain(a), plain(b), 0, 0) for a, b in zip(mine, args) if not callable(a) and not isinstance(a, torch.Generator))
     return Outcome(plain(mine) if inplace and value is None else value, changed=changed)
 
@@ -303,7 +304,7 @@ def broken_rule(e: Exercise, f: Callable) -> tuple[str, str] | None:
             return "a forbidden word", f"It gives the right numbers, but uses `{name}`, which this exercise does without."
     return None
 
-# %% ../nbs/tools/check.ipynb #9b2c5ae4
+# %% ../nbs/tools/check.ipynb #8f87c191
 @dataclass
 class Verdict:
     "What an answer is told. `state`: right, misconception, rule, wrong, error or unanswered; `misconception`: its name, or a broken rule's; `inputs`: on how many it was tried."
@@ -359,7 +360,7 @@ def _failure(e: Exercise, args: tuple, got: Outcome, want: Outcome, told, count:
         lines = [f"{e.name}: not yet. It stops with {type(got.error).__name__ if hidden else one_line(got.error)}"]
         if line: lines.append(f"  in your line {line[0]}{': ' + line[1] if line[1] else ''}")
         return "error", "\n".join(lines + given)
-    if isinstance(told, str): return "wrong", "\n".join([f"{e.name}: not yet{count}. {told}", *given])
+    if isinstance(told, str) and not hidden: return "wrong", "\n".join([f"{e.name}: not yet{count}. {told}", *given])
     if hidden: return "wrong", f"{e.name}: not yet{count}."
     if want.error: return "wrong", "\n".join([f"{e.name}: not yet{count}. The smallest of them should stop with {type(want.error).__name__}, and gives {words(got.value)}", *given])
     if shape_words(got.value) != shape_words(want.value):

@@ -148,3 +148,29 @@ def test_every_module_of_exercises_loads():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert list(exercises()) == sorted(exercises(), key=lambda n: exercises()[n].lesson)
+
+
+def test_what_cannot_be_read_is_an_error_not_a_stub():
+    class Hostile:
+        def __eq__(self, other): raise RuntimeError("no")
+        def __len__(self): raise RuntimeError("no")
+        def __array__(self, *args, **kwargs): raise RuntimeError("no")
+    for value in torch.ones(3, device="meta"), Hostile(), [Hostile()], iter([Hostile()]): assert judge("t_distance", lambda x, X: value).state in ("wrong", "error", "misconception")
+    assert judge("t_distance", lambda x, X: torch.ones(3, device="meta")).state == "error"
+
+
+def test_an_exercises_own_sentence_is_not_said_in_grading():
+    @check.exercise("99_test", "complete")
+    def t_spoken(n):
+        "Any even number."
+        return 2
+
+    @t_spoken.inputs
+    def _(g):
+        for n in range(4): yield (n,)
+
+    @t_spoken.same
+    def _(got, want, n): return True if got % 2 == 0 else f"{got:.0f} is odd, for n = {n}"
+
+    odd = lambda n: 2 * n + 1
+    assert "is odd" in judge("t_spoken", odd).text and "odd" not in judge("t_spoken", odd, hidden=True).text and judge("t_spoken", odd, hidden=True).state == "wrong"

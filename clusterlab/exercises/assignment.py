@@ -58,7 +58,7 @@ def _(points, centroids):
 @labels_by_scores.wrong("score, not its place", "That is how large the largest score is. The label is where it is.")
 def _(points, centroids): return [max(sum(a * b for a, b in zip(x, c)) - sum(b * b for b in c) / 2 for c in centroids.tolist()) for x in points.tolist()]
 
-# %% ../../nbs/tools/exercises_10_assignment.ipynb #7f106079
+# %% ../../nbs/tools/exercises_10_assignment.ipynb #3cc49797
 @exercise("10_assignment", "bug", tol=1e-3)
 def squares_anywhere(points, centroids):
     "The squared distances (n, k) of points (n, d) to centroids (k, d), each right to a thousandth, wherever the data lie."
@@ -79,7 +79,7 @@ def _(got, want, points, centroids):
     error = (got - want).abs()
     right = error <= 1e-3 * want + 1e-6
     if bool(right.all()): return True
-    if torch.allclose(got, want.sqrt(), 1e-3): return "root taken"
+    if points.shape[1] > 1 and torch.allclose(got, want.sqrt(), 1e-3): return "root taken"
     if not bool((right | ((got - got.round()).abs() <= 1e-5 * got.abs())).all()): return False    # cancelled terms leave whole steps of float32, here 4 and more
     size = points.double().square().sum(1)[:, None] + centroids.double().square().sum(1)
     if len(points) < 40 or not bool((error <= 1e-5 * size).all()): return False

@@ -13,7 +13,7 @@ import torch
 from ..check import exercise
 from ..predict import prediction
 
-# %% ../../nbs/tools/exercises_11_neighbors.ipynb #92b89ec0
+# %% ../../nbs/tools/exercises_11_neighbors.ipynb #01ee6998
 def _nearest(points, k, keep=lambda i, j: True, order=1):
     rows = points.tolist()
     return [sorted((j for j in range(len(rows)) if keep(i, j)), key=lambda j: (math.dist(p, rows[j]), order * j))[:k] for i, p in enumerate(rows)]
@@ -45,7 +45,8 @@ def _(got, want, points, k):
     if (whole == own).any() or any(len(set(row)) < k for row in whole.tolist()): return False
     away = lambda rows: (points.double()[:, None] - points.double()[rows]).square().sum(2)
     tied = torch.allclose(away(whole), away(want.long()))
-    return "ties the other way" if tied and torch.equal(got, torch.tensor(_nearest(points, k, lambda i, j: i != j, -1)).double()) else "ties left to chance" if tied else False
+    backwards = torch.tensor(_nearest(points, k, lambda i, j: i != j, -1)).double()
+    return "ties left to chance" if tied and not torch.equal(got, backwards) else False
 
 
 @nearest_others.wrong("itself among them", "A point is its own neighbour, at distance 0, and takes the first place. The others are asked for.")
