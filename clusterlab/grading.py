@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['judge_answer', 'read', 'grade_notebook', 'grade', 'main']
 
-# %% ../nbs/tools/grading.ipynb #9d02159e
+# %% ../nbs/tools/grading.ipynb #f130a5b4
 import argparse
 import ast
 import builtins
@@ -22,15 +22,16 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from unittest.mock import patch
 
 from . import sandbox
 from .feedback import STATES, collect, write
 from .submissions import Unreadable, plan
 
-# %% ../nbs/tools/grading.ipynb #8d793b38
+# %% ../nbs/tools/grading.ipynb #2f90053a
 def _parts() -> dict:
-    check = sys.modules["clusterlab.check"]
-    things = {"builtins": builtins, "check": check, "verdict": check.Verdict, "exercise": check.Exercise, **check._registry}
+    check, compare, rules = (sys.modules[f"clusterlab.{m}"] for m in ("check", "compare", "rules"))
+    things = {"builtins": builtins, "check": check, "compare": compare, "rules": rules, "verdict": check.Verdict, "exercise": check.Exercise, **check._registry}
     return {(name, k): getattr(v, "__code__", v) for name, thing in things.items() for k, v in list(vars(thing).items()) if not k.startswith("__") or k == "__import__"}
 
 
@@ -41,7 +42,8 @@ def judge_answer(send, name: str, entry: dict, sources: dict[str, str], seed: in
     "Run the steps of an exercise and judge its answer; in the sandbox."
     from clusterlab import check
     judge, words, before, same = check.judge, check.one_line, _parts(), lambda a, b: a.keys() == b.keys() and all(a[k] is b[k] for k in a)
-    hidden = [m for m in sys.modules if re.match(r"clusterlab\.(check|exercises|predict|grading|sandbox|handout)\b", m)]
+    ours = {f"clusterlab.{m}": sys.modules[f"clusterlab.{m}"] for m in ("check", "compare", "rules")}
+    hidden = [m for m in sys.modules if re.match(r"clusterlab\.(check|compare|rules|exercises|predict|grading|sandbox|handout)\b", m)]
     import clusterlab
     for m in hidden:
         sys.modules[m] = None
@@ -84,7 +86,7 @@ def judge_answer(send, name: str, entry: dict, sources: dict[str, str], seed: in
     except Exception as e:
         send({"state": "error", "text": f"{name}: not graded. What it gives cannot be judged: {type(e).__name__}. Have a look at it by hand."})
         return
-    sys.modules["clusterlab.check"] = check
+    sys.modules.update(ours)
     if not same(before, _parts()): send({"state": "error", "text": f"{name}: not graded. The notebook changes the course's own check, or what Python is made of; have a look at it by hand."})
     else: send({"state": v.state, "text": v.text, "misconception": v.misconception})
 
@@ -125,7 +127,7 @@ def grade_notebook(path: str, exercises: dict[str, tuple[str, bool]], seed: int,
         entry["notes"] += [f"Not allowed while grading: {m['refused']}." for m in said if "refused" in m]
     return {"lesson": made["lesson"], "notes": made["notes"], "exercises": {n: {k: v for k, v in e.items() if k not in ("steps", "answer")} for n, e in made["exercises"].items()}}
 
-# %% ../nbs/tools/grading.ipynb #831f35fb
+# %% ../nbs/tools/grading.ipynb #95cca0e7
 def _prepare() -> dict[str, tuple[str, bool]]:
     "Import what answers may import, so that no process has to; -> name of each exercise with its lesson and kind."
     import gc
@@ -141,6 +143,7 @@ def _prepare() -> dict[str, tuple[str, bool]]:
     return found
 
 
+@patch.dict(os.environ)
 def grade(pile: str | Path, out: str | Path = "dist/grades", seed: int | None = None, workers: int = 2, seconds: float = 6, memory: int = 2 << 30, root: str | Path = ".", quiet: bool = False) -> dict[str, dict]:
     """Grade a pile of notebooks: what `make grade SUBMISSIONS=pile` runs.
 

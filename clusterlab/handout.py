@@ -159,7 +159,7 @@ def _exporter(known, solved: bool, stems: set[str]):
     drop = [] if solved else [TagRemovePreprocessor(remove_all_outputs_tags={"exercise", "check"}, enabled=True)]
     return NotebookExporter(preprocessors=[Write(), *drop, ClearMetadataPreprocessor(**_KEPT, enabled=True)])
 
-# %% ../nbs/tools/handout.ipynb #aaba944d
+# %% ../nbs/tools/handout.ipynb #ffcfde1d
 def _package(root: Path) -> list[Path]:
     files = [p for p in sorted((root / "clusterlab").rglob("*")) if p.suffix == ".py" or p.name == "py.typed"]
     return [p for p in files if p.stem not in (*LEFT_OUT, "_modidx") and not any(part.startswith((".", "__pycache__")) for part in p.relative_to(root).parts)]
@@ -177,7 +177,7 @@ def write_edition(folder: str | Path, solved: bool, root: str | Path = ".", know
         text, _ = exporter.from_notebook_node(nbformat.read(path, as_version=4))
         target.write_text(text, encoding="utf-8", newline="\n")
     (folder / "README.md").write_bytes(_SOLVED.encode() if solved else (root / "STUDENT.md").read_bytes())
-    for source in [] if solved else [*_package(root), *(root / name for name in ("setup.py", "settings.ini", "constraints.txt", "LICENSE"))]:
+    for source in [] if solved else [*_package(root), *sorted((root / "benchmarks/results").glob("*")), *(root / name for name in ("setup.py", "settings.ini", "constraints.txt", "LICENSE"))]:
         (folder / source.relative_to(root)).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, folder / source.relative_to(root))
 

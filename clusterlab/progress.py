@@ -99,7 +99,7 @@ def record(kind: str, name: str, lesson: str, state: str, misconception: str | N
             finally: part.unlink(missing_ok=True)
     except OSError as e: _say(f"Your progress was not kept: {path.name} cannot be written ({e.strerror or e}).")
 
-# %% ../nbs/tools/progress.ipynb #0bb2d9fc
+# %% ../nbs/tools/progress.ipynb #453edbe1
 def summary(data: dict, totals: dict | None = None) -> list[dict]:
     "A row for each lesson, in order: done, tried (not yet right), exercises, right, predicted, predictions, and missed (name -> times). `totals`: lesson -> (exercises, predictions)."
     if totals is None:
@@ -152,7 +152,7 @@ def draw_progress(rows: list[dict]):
         width = [count(r) for r in rows]
         ax.barh(names, width, left=start, color=color, hatch=hatch, edgecolor="white" if hatch else color, label=part, height=0.7)
         start = [s + w for s, w in zip(start, width)]
-    ax.invert_yaxis()
+    ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set(title="Exercises by lesson", xlabel="exercises")
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)

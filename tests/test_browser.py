@@ -111,6 +111,9 @@ def lab(folder, tmp_path_factory):
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     own = tmp_path_factory.mktemp("settings")
+    news = own / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    news.parent.mkdir(parents=True)
+    news.write_text('{"fetchNews": "false"}')
     env = {k: v for k, v in os.environ.items() if k not in ("IN_TEST", "CLUSTERLAB_PROGRESS")}
     env |= {"PYTHONPATH": str(ROOT), "JUPYTER_CONFIG_DIR": str(own), "JUPYTER_DATA_DIR": str(own), "JUPYTER_RUNTIME_DIR": str(own), "IPYTHONDIR": str(own), "JUPYTERLAB_SETTINGS_DIR": str(own), "JUPYTERLAB_WORKSPACES_DIR": str(own)}
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}", "--IdentityProvider.token=",
@@ -337,25 +340,52 @@ def test_a_wrong_answer_its_feedback_and_the_right_one(tasks, shots):
     no_errors(tasks)
 
 
+def tab_until(page, locator, presses=12):
+    "Press Tab until `locator` has the focus."
+    for _ in range(presses):
+        page.keyboard.press("Tab")
+        if locator.evaluate("node => node === document.activeElement"): return
+    pytest.fail(f"not reached by {presses} presses of Tab")
+
+
+def run_by_keyboard(page, n):
+    "From the cell's text, which is clicked: Ctrl-Enter runs the cell and leaves the focus on it, in the notebook's command mode."
+    old = code(page, n).locator(".jp-InputPrompt").inner_text()
+    code(page, n).locator(".cm-content").click()
+    page.keyboard.press("Control+Enter")
+    sync_api.expect(code(page, n).locator(".jp-InputPrompt")).not_to_have_text(old)
+    sync_api.expect(code(page, n).locator(".jp-InputPrompt")).to_have_text(re.compile(r"\d"))
+
+
 def test_a_prediction_by_keyboard(tasks, shots):
+    cells = tasks.locator(".jp-Notebook .jp-Cell").count()
+    run_by_keyboard(tasks, 3)
     cell = code(tasks, 3)
     buttons = cell.get_by_role("button", name=re.compile("error|shape"))
-    buttons.first.focus()
+    buttons.nth(2).wait_for()
+    tab_until(tasks, buttons.first)
+    shoot(cell, shots / "prediction-asked.png")
     tasks.keyboard.press("Tab")
     tasks.keyboard.press("Tab")
     sync_api.expect(buttons.nth(2)).to_be_focused()
     tasks.keyboard.press("Enter")
     says(cell, "Not so. Nothing is transposed.")
     tasks.keyboard.press("Shift+Tab")
+    sync_api.expect(buttons.nth(1)).to_be_focused()
     tasks.keyboard.press("Space")
     says(cell, "Right. The missing size counts as 1.")
+    sync_api.expect(buttons.nth(1)).to_be_focused()
     shoot(cell, shots / "prediction-choices.png")
+    assert tasks.locator(".jp-Notebook .jp-Cell").count() == cells
     no_errors(tasks)
 
 
 def test_a_number_predicted_by_keyboard(tasks, shots):
+    run_by_keyboard(tasks, 4)
     cell = code(tasks, 4)
-    cell.get_by_role("textbox").last.focus()
+    field = cell.locator(".widget-text input")
+    field.wait_for()
+    tab_until(tasks, field)
     tasks.keyboard.type("50/6")
     tasks.keyboard.press("Enter")
     says(cell, "Right. The zero is counted.")

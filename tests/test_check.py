@@ -150,17 +150,75 @@ def test_every_module_of_exercises_loads():
         assert list(exercises()) == sorted(exercises(), key=lambda n: exercises()[n].lesson)
 
 
-def test_what_cannot_be_read_is_an_error_not_a_stub():
-    class Hostile:
-        def __eq__(self, other): raise RuntimeError("no")
-        def __len__(self): raise RuntimeError("no")
-        def __array__(self, *args, **kwargs): raise RuntimeError("no")
-    for value in torch.ones(3, device="meta"), Hostile(), [Hostile()], iter([Hostile()]): assert judge("t_distance", lambda x, X: value).state in ("wrong", "error", "misconception")
-    assert judge("t_distance", lambda x, X: torch.ones(3, device="meta")).state == "error"
+class Hostile:
+    "An object that objects to being looked at."
+    def no(self, *args, **kwargs): raise RuntimeError("no")
+    __eq__ = __ne__ = __len__ = __bool__ = __iter__ = __array__ = __repr__ = __float__ = no
+    __hash__ = object.__hash__
 
 
-def test_an_exercises_own_sentence_is_not_said_in_grading():
-    @check.exercise("99_test", "complete")
+class HostileName(Hostile):
+    __name__ = property(Hostile.no)
+
+
+class HostileKind(Hostile):
+    __class__ = property(Hostile.no)
+
+
+class HostileTensor(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, *args, **kwargs): raise RuntimeError("no")
+
+
+class HostileError(Exception):
+    def __str__(self): raise RuntimeError("no")
+    __bool__ = __len__ = __str__
+
+
+class Exits:
+    @property
+    def __class__(self): raise SystemExit
+
+
+def endless():
+    own = []
+    own.append(own)
+    return own
+
+
+def of_objects():
+    a = np.empty(1, object)
+    a[0] = Hostile()
+    return a
+
+
+HOSTILE = [lambda: torch.ones(3, device="meta"), lambda: [torch.ones(3, device="meta")], Hostile, HostileName, HostileKind, Exits, lambda: [Hostile()], lambda: {Hostile(): 1}, lambda: {1: Hostile()}, lambda: {Hostile()}, lambda: {1j, 2j}, lambda: iter([Hostile()]),
+           lambda: torch.ones(3).as_subclass(HostileTensor), of_objects, lambda: HostileError(), endless, lambda: (1 / x for x in [1, 0]), lambda: torch.nn.Module(), lambda: object, lambda: 10**400, lambda: 1j, lambda: b"\xff", lambda: memoryview(b"x")]
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.parametrize("make", HOSTILE)
+def test_whatever_an_answer_returns_is_a_verdict(make, hidden):
+    for name, answer in ("t_distance", lambda x, X: make()), ("t_distance", lambda x, X: [make()] * len(X)), ("t_distance", make), ("t_measured", None), ("t_measured", (0.001, None)):
+        if name == "t_measured": answer = make() if answer is None else (0.001, make())
+        verdict = judge(name, answer, hidden=hidden)
+        assert verdict.state in ("wrong", "error", "misconception") and verdict.text.startswith(f"{name}: not yet")
+    def leaves(x, X):
+        x.data = torch.ones(2, device="meta")
+        return (X - X).norm(dim=1)
+    def raises(x, X): raise HostileError
+    for answer in leaves, raises: assert judge("t_distance", answer, hidden=hidden).state == "error"
+
+
+def test_what_cannot_be_read_says_so():
+    text = judge("t_distance", lambda x, X: torch.ones(3, device="meta"), seed=0).text
+    assert "What it returns cannot be read as numbers (NotImplementedError: Cannot copy out of meta tensor" in text
+    assert judge("t_distance", lambda x, X: torch.ones(3, device="meta"), hidden=True).text == "t_distance: not yet. What it returns cannot be read as numbers."
+
+
+@pytest.fixture
+def spoken():
+    @exercise("99_test", "complete")
     def t_spoken(n):
         "Any even number."
         return 2
@@ -169,8 +227,30 @@ def test_an_exercises_own_sentence_is_not_said_in_grading():
     def _(g):
         for n in range(4): yield (n,)
 
-    @t_spoken.same
-    def _(got, want, n): return True if got % 2 == 0 else f"{got:.0f} is odd, for n = {n}"
+    @t_spoken.wrong("odd", "An even number is wanted.")
+    def _(n): return 10_001
 
-    odd = lambda n: 2 * n + 1
-    assert "is odd" in judge("t_spoken", odd).text and "odd" not in judge("t_spoken", odd, hidden=True).text and judge("t_spoken", odd, hidden=True).state == "wrong"
+    @t_spoken.same
+    def _(got, want, n): return "odd" if got > 9999 else True if got % 2 == 0 else f"{got:.0f} is no such number, for n = {n}"
+
+
+def test_an_exercises_own_sentence_is_not_said_in_grading(spoken):
+    wrong = lambda n: 2 * n + 1
+    assert "is no such number, for n = 0" in judge("t_spoken", wrong).text
+    assert judge("t_spoken", wrong, hidden=True).text == "t_spoken: not yet, on 4 of 4 inputs." and judge("t_spoken", wrong, hidden=True).state == "wrong"
+    assert judge("t_spoken", lambda n: 20_001, hidden=True).text == "t_spoken: not yet. It looks like this: odd.\n  An even number is wanted."
+
+
+def test_grading_gives_nothing_of_the_inputs_and_the_wanted_away():
+    def shape(x, X): return (X - x).norm(dim=1, keepdim=True)
+    def message(x, X): raise ValueError(f"{X.tolist()} 4711")
+    def stub(x, X): raise NotImplementedError("t_distance: " + str(X.tolist()) + "4711")
+    def kind(x, X): raise type(f"T{len(X)}4711", (LookupError,), {"__module__": "builtins"})
+    def unreadable(x, X): return iter(map(message, [x], [X]))
+    for f, told in (shape, "not yet, on 5 of 5 inputs."), (stub, "not answered yet."), (unreadable, "not yet. What it returns cannot be read as numbers."): assert judge("t_distance", f, hidden=True).text == f"t_distance: {told}"
+    for f, told in (message, "ValueError"), (kind, "LookupError"):
+        first, second = judge("t_distance", f, hidden=True).text.splitlines()
+        assert first == f"t_distance: not yet. It stops with {told}" and second.startswith("  in your line ")
+    assert all("4711" in judge("t_distance", f).text for f in (message, stub, kind, unreadable))
+    texts = [judge("t_measured", value, hidden=True).text for value in (0.5, (0.5, "copy"), (0.001, "view"), (1, 2, 3))]
+    assert texts == [f"t_measured: not yet. It is not {words}." for words in ("0.5", "(0.5; 'copy')", "(0.001; 'view')", "shape (3,): [1, 2, 3]")]

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import damage
 import pytest
@@ -12,6 +13,12 @@ from clusterlab import feedback, grading, sandbox
 from clusterlab.submissions import Unreadable, plan, read_cells
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the fences of Linux's kernel")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_environment():
+    "What grading sets for its processes ends with these tests."
+    with patch.dict(os.environ): yield
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +114,7 @@ def test_a_line_that_loops_is_told(small, tmp_path):
 
 
 def test_a_changed_judge_grades_nothing(small, tmp_path):
-    for body in "import gc\nreturn gc.get_objects()", "from clusterlab import check\nreturn check.exercises()['small_mean'].spec(t)", "import builtins\nbuiltins.abs = lambda x: 0\nreturn t.mean()":
+    for body in "import gc\nreturn gc.get_objects()", "from clusterlab import check\nreturn check.exercises()['small_mean'].spec(t)", "import builtins\nbuiltins.abs = lambda x: 0\nreturn t.mean()", "from clusterlab import compare\ncompare.plain = lambda v: 0\nreturn t.mean()":
         assert one(small, tmp_path, answer(body))["small_mean"]["state"] == "error"
 
 
