@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LEFT_OUT', 'region', 'without_markers', 'stub', 'pairs', 'answers', 'write_edition', 'zipped', 'edition', 'main']
 
-# %% ../nbs/tools/handout.ipynb #b8783169
+# %% ../nbs/tools/handout.ipynb #066267b2
 import argparse
 import ast
 import json
@@ -15,7 +15,7 @@ import shutil
 import sys
 import zipfile
 from pathlib import Path
-from textwrap import dedent, indent
+from textwrap import dedent
 
 from .edition import EditionError, _need, notebooks
 from .leaks import Answer, Scanner

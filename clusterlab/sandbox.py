@@ -5,13 +5,12 @@
 # %% auto #0
 __all__ = ['CONTEXT', 'TimeLimit', 'Refused', 'run']
 
-# %% ../nbs/tools/sandbox.ipynb #f8e998c6
+# %% ../nbs/tools/sandbox.ipynb #9b94866c
 import ctypes
 import json
 import multiprocessing
 import os
 import platform
-import random
 import signal
 import sys
 import tempfile

@@ -150,15 +150,21 @@ def page(browser):
     page.close()
 
 
-@pytest.fixture(scope="module")
-def live(lab, browser):
-    "live.ipynb in JupyterLab with every cell run."
+def all_run(lab, browser, name):
+    "A page with a notebook in JupyterLab, every cell of it started."
     page = browser.new_page(viewport=dict(width=1250, height=1700))
     page.set_default_timeout(60_000)
-    page.goto(f"{lab}/lab/tree/live.ipynb?reset")
+    page.goto(f"{lab}/lab/tree/{name}.ipynb?reset")
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
     page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
     page.evaluate(RUN_ALL)
+    return page
+
+
+@pytest.fixture(scope="module")
+def live(lab, browser):
+    "live.ipynb in JupyterLab with every cell run."
+    page = all_run(lab, browser, "live")
     page.locator(".widget-html img").nth(1).wait_for()
     page.locator(".animation img").wait_for()
     yield page
@@ -303,12 +309,7 @@ def test_html_export_shows_pictures_and_plays_the_film(folder, page, shots):
 @pytest.fixture(scope="module")
 def tasks(lab, browser):
     "tasks.ipynb in JupyterLab with every cell run, nothing answered."
-    page = browser.new_page(viewport=dict(width=1250, height=1700))
-    page.set_default_timeout(60_000)
-    page.goto(f"{lab}/lab/tree/tasks.ipynb?reset")
-    page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
-    page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
-    page.evaluate(RUN_ALL)
+    page = all_run(lab, browser, "tasks")
     page.locator(".jp-OutputArea img").first.wait_for()
     yield page
     page.close()
