@@ -124,10 +124,10 @@ def _refill(totals: Tensor, data: Data, steps: Sums | Few, centroids: Tensor, la
     return totals
 
 # %% ../nbs/10_kmeans.ipynb #538c6cff
-def _label(centroids: Tensor, data: Data) -> tuple[Tensor, Tensor, int, Tensor]:
+def _label(centroids: Tensor, data: Data, steps: Sums | Few) -> tuple[Tensor, Tensor, int, Tensor]:
     "-> centroids, labels, how many clusters are empty (none that could be filled), how many labels scores alone had wrong."
     while True:
-        labels, wrong = nearest(data.points, centroids, working_dtype(data.points))
+        labels, wrong = steps.nearest(centroids)
         masses = data.team.total(labels.bincount(data.weights, minlength=len(centroids)).to(data.wide))
         empty = (masses == 0).nonzero()[:, 0]
         rows = _farthest(len(empty), data, centroids, labels, apart=True)[0] if len(empty) else empty
@@ -135,8 +135,8 @@ def _label(centroids: Tensor, data: Data) -> tuple[Tensor, Tensor, int, Tensor]:
         centroids = centroids.index_copy(0, empty[:len(rows)], rows.to(centroids.dtype))
 
 # %% ../nbs/10_kmeans.ipynb #fce14f45
-def _lloyd(start: Tensor, data: Data, max_iters: int, limit: float, differences: bool, show) -> tuple[Tensor, int]:
-    "Lloyd's iterations from `start` (k, d) until the summed squared movement is at most `limit`. -> centroids in the widest float, iterations."
+def _lloyd(start: Tensor, data: Data, max_iters: int, limit: float, differences: bool, show) -> tuple[Tensor, int, Sums | Few]:
+    "Lloyd's iterations from `start` (k, d) until the summed squared movement is at most `limit`. -> centroids in the widest float, iterations, and what made the steps."
     steps = data.steps(len(start), differences)
     centroids = start - steps.center
     for n_iter in range(1, max_iters + 1):
@@ -151,7 +151,7 @@ def _lloyd(start: Tensor, data: Data, max_iters: int, limit: float, differences:
         if show is not None: show(_inertia(data, centroids + steps.center, labels))
         centroids = means
         if moved <= limit: break
-    return centroids + steps.center, n_iter
+    return centroids + steps.center, n_iter, steps
 
 # %% ../nbs/10_kmeans.ipynb #99060331
 def _start(k: int, data: Data, init, generator: Generator | None) -> Tensor:
@@ -171,8 +171,8 @@ class Fit(NamedTuple):
 def _run(k: int, data: Data, start: Tensor, max_iters: int, limit: float, show) -> Fit:
     "One fit from one start."
     for differences in (False, True):
-        centroids, n_iter = _lloyd(start, data, max_iters, limit, differences, show)
-        centroids, labels, empty, wrong = _label(centroids.to(result_dtype(data.points)), data)
+        centroids, n_iter, steps = _lloyd(start, data, max_iters, limit, differences, show)
+        centroids, labels, empty, wrong = _label(centroids.to(result_dtype(data.points)), data, steps)
         if differences or data.team.count(wrong, start.device) <= data.count / 1000: break
     return Fit(centroids, labels, None, n_iter, empty)
 

@@ -175,18 +175,68 @@ def test_a_step_of_few_points_is_a_step_of_many(n, k, d, weighted):
     assert torch.allclose(one.shift(points.double()), other.shift(points))
 
 
-@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
-@pytest.mark.parametrize("n, k, d", [(4096, 64, 64), (5000, 100, 50), (10_001, 33, 130), (4097, 1030, 40), (8192, 128, 32)])
-@pytest.mark.parametrize("far", [0, 100])
-def test_large_products_are_onednns_and_right(n, k, d, far):
-    points, centroids = torch.randn(n, d, generator=seeded()) + far, torch.randn(k, d, generator=seeded(1)) + far
-    tiles = Tiles(points, k, torch.float32, points.mean(0) if far else None)
-    assert tiles.packed is not None and Tiles(points.double(), k, torch.float64).packed is None
-    tiles.set(tiles.shift(centroids))
-    labels = tiles.assign(torch.empty(n, dtype=torch.int16)).long()
-    near = by_differences(points.double(), centroids.double())
-    assert (near.gather(1, labels[:, None])[:, 0] - near.amin(1)).max() < 1e-4
-    assert torch.equal(nearest(points, centroids, torch.float32)[0], by_differences(points, centroids).argmin(1))
+# ---- bounds
+
+def crowd(kind: str, n: int, d: int, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    "Points, and where their centroids start."
+    g = seeded()
+    points = torch.randn(n, d, generator=g) + 6 * torch.randn(k, d, generator=g)[torch.randint(k, (n,), generator=g)]
+    if kind == "grid": points = torch.randint(-2, 3, (n, d), generator=g).float()
+    if kind == "duplicates": points = points[torch.randint(2 * k, (n,), generator=g)]
+    if kind == "far": points = points + 1000
+    if kind == "doubles": points = points.double()
+    centroids = points[torch.randperm(n, generator=g)[:k]].double()
+    if kind == "equal centroids": centroids[k // 2:] = centroids[:k - k // 2].clone()
+    return points, centroids
+
+
+def jump(centroids): return centroids.flip(0)
+def crawl(centroids): return centroids + 1e-3 * torch.randn(centroids.shape, generator=seeded(1), dtype=centroids.dtype)
+def one_runs(centroids): return torch.cat([centroids[:1] + 3, centroids[1:]])
+def stay(centroids): return centroids
+def crawl_back(centroids): return crawl(centroids.flip(0)).flip(0)
+
+
+@pytest.mark.parametrize("kind", ["crowds", "grid", "duplicates", "far", "doubles", "equal centroids"])
+@pytest.mark.parametrize("d, k", [(3, 2), (3, 20), (20, 7)])
+def test_labels_that_bounds_spare_are_the_nearest(monkeypatch, kind, d, k):
+    monkeypatch.setattr(assignment, "BLOCK", 1 << 12)
+    monkeypatch.setattr(assignment, "DEAR", 0)
+    points, centroids = crowd(kind, 2000, d, k)
+    center = points.mean(0) if kind == "far" else None
+    steps = Sums(Tiles(points, k, points.dtype, center), k, None)
+    spared = 0
+    for move in [stay, crawl, crawl, stay, one_runs, crawl_back, *[crawl] * 20, jump, crawl, one_runs, stay]:
+        steps.enough = len(points)
+        centroids = move(centroids).to(points.dtype).double()
+        labels, totals = steps.step(centroids - steps.center)
+        near = by_differences(points.double(), centroids).square()
+        assert (near.gather(1, labels[:, None].long())[:, 0] - near.amin(1)).max() <= 1e-3
+        assert torch.allclose(totals[:, :-1], torch.zeros(k, d, dtype=torch.float64).index_add_(0, labels.long(), steps.shift(points)), atol=1e-6)
+        assert torch.equal(totals[:, -1], labels.long().bincount(minlength=k).double())
+        if steps.bounds is not None:
+            spared += 1
+            exact = (crawl(centroids)).to(points.dtype)
+            assert torch.equal(steps.nearest(exact)[0], nearest(points, exact, points.dtype)[0])
+    assert spared >= 10 or kind in ("grid", "equal centroids")
+
+
+def test_bounds_are_kept_only_where_they_spare_much(monkeypatch):
+    "Two thousand numbers in the centroids, few changes, and at least half of the points spared; never for one cluster, one block or differences."
+    points, centroids = crowd("crowds", 3000, 32, 100)
+    monkeypatch.setattr(assignment, "BLOCK", 1 << 16)
+    tiles = lambda k, **o: Tiles(points, k, torch.float32, **o)
+    for cheap in (Sums(tiles(10), 10, None), Sums(tiles(100, differences=True), 100, None), Sums(Tiles(points[:500], 100, torch.float32), 100, None), Sums(tiles(1), 1, None)): assert cheap.enough < 0
+    steps = Sums(tiles(100), 100, None)
+    scored, blocks = [], Tiles.blocks
+    monkeypatch.setattr(Tiles, "blocks", lambda self, some=None: (scored.append(len(points) if some is None else len(some)), blocks(self, some))[1])
+    for _ in range(4):
+        steps.step(centroids)
+    assert scored[:2] == [3000, 3000] and steps.bounds is not None and scored[-1] < 300
+    kept, steps.changed = steps.bounds, 100
+    steps.step(centroids.flip(0))
+    assert steps.bounds is None and steps.enough == 50 and scored[-1] == 3000
+    assert kept.passed(centroids, steps.labels).numel() == 3000
 
 
 # ---- settings

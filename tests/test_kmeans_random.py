@@ -46,6 +46,7 @@ def tiny_blocks(monkeypatch):
         monkeypatch.setattr(module, "BLOCK", 1 << 10)
         monkeypatch.setattr(module, "SMALL", 0)
         monkeypatch.setattr(module, "TILE", 64)
+    monkeypatch.setattr(assignment, "DEAR", 0)
 
 
 # ---- small and hostile
@@ -91,6 +92,7 @@ def test_one_update_and_many_against_the_slow_loop(n, d, k, seed, layout, weight
         for module in (assignment, initialization):
             patch.setattr(module, "BLOCK", 1 << 10)
             patch.setattr(module, "SMALL", 0)
+        patch.setattr(assignment, "DEAR", 0)
         points = LAYOUTS[layout](torch.randn(n, d, generator=seeded(seed)) + (offset if layout not in ("uint8", "bfloat16") else 0))
         before = points.clone()
         weights = torch.randint(0, 4, (n,), generator=seeded(seed)).float().index_fill(0, torch.arange(k), 1) if weighted else None
