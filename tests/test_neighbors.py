@@ -12,7 +12,7 @@ from torch import Generator
 
 import clusterlab.neighbors as neighbors
 from clusterlab.grid import Grid, exact_squares
-from clusterlab.neighbors import nearest_neighbors, radius_counts, radius_neighbors, smallest
+from clusterlab.neighbors import Products, _brute_nearest, nearest_neighbors, radius_counts, radius_neighbors, smallest
 
 METHODS = ("grid", "brute", "auto")
 KINDS = ("gaussian", "lattice", "tenths", "copies", "equal", "offset", "outlier", "low outlier", "two crowds", "tiny crowd", "line")
@@ -118,9 +118,28 @@ def test_queries_far_outside_the_points():
     check_radius(made("gaussian", 500, 2), 5., made("gaussian", 40, 2) * 1e4)
 
 
-def test_a_bound_of_rounding_that_no_query_meets_settles_all(monkeypatch):
+def test_where_rounding_hides_all_differences_all_are_ranked(monkeypatch):
     monkeypatch.setattr(neighbors, "rounding", lambda points: (0.5, 0.0))
     check_nearest(made("gaussian", 300, 3), 5)
+    products = Products(made("gaussian", 40, 3), made("gaussian", 300, 3))
+    assert products.within(slice(0, 40), 5).sort(1).values[:, :300].equal(torch.arange(300).expand(40, -1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("block, queries, most", [(1 << 10, 7, 1 << 22), (1 << 12, 64, 1 << 11), (1 << 20, 512, 1 << 12)])
+def test_in_any_blocks_and_with_queries_halved(monkeypatch, kind, block, queries, most):
+    for name, value in {"BLOCK": block, "QUERIES": queries, "MOST": most}.items(): monkeypatch.setattr(neighbors, name, value)
+    points = made(kind, 700, 3)
+    for k in (1, 5, 40): assert torch.equal(_brute_nearest(points[::5], points, k, lambda done: None)[1], specification(points, points[::5], k)[1])
+
+
+def test_equal_points_halve_the_queries_and_not_the_answer(monkeypatch):
+    monkeypatch.setattr(neighbors, "MOST", 1 << 12)
+    sizes, within = [], Products.within
+    monkeypatch.setattr(Products, "within", lambda self, at, k: (sizes.append(at.stop - at.start), within(self, at, k))[1])
+    distances, indices = _brute_nearest(torch.ones(100, 2), torch.ones(1_000, 2), 3, lambda done: None)
+    assert (distances == 0).all() and (indices == torch.arange(3)).all()
+    assert sizes[0] == 100 and min(sizes) <= 4 and sum(s for s in sizes if s <= 4) == 100
 
 
 # ---- defects that the lessons mend
