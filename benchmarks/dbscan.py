@@ -8,13 +8,10 @@
 
 Every row says whether the labels are equal: the same number for every point, noise and border points included.
 """
-import argparse
-import json
 import math
 import statistics
 import sys
 from collections import Counter
-from pathlib import Path
 
 import harness  # before torch: it chooses OpenBLAS's kernel
 import numpy as np
@@ -180,41 +177,27 @@ def page(record: dict) -> str:
 # ---- the command
 
 def options(words=None):
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = harness.parser(__doc__, PAGES)
     p.add_argument("--rows", nargs="+", metavar="n,d,data", default=ROWS, help="data: density, extent or blobs")
     p.add_argument("--memory-rows", nargs="+", metavar="n,d,data", default=["100000,2,density", "1000000,2,density", "1000000,3,density", "100000,2,extent"])
-    p.add_argument("--parts", type=lambda words: words.split(","), default=list(PAGES), help=f"of {','.join(PAGES)}")
     p.add_argument("--random", type=int, default=1000, metavar="CASES", help="how many random cases")
-    p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--most", type=float, default=4e6, help="run scikit-learn where n d is at most this")
-    p.add_argument("--threads", type=int, default=torch.get_num_threads())
-    p.add_argument("--wait", type=float, default=20, help="seconds to wait, at most, until others leave the machine alone")
-    p.add_argument("--out", help="keep the record: a name, or a path that ends in .json")
-    p.add_argument("--quick", action="store_true", help="tiny sizes, one round, no waiting")
-    p.add_argument("--show", type=Path, metavar="FILE.json", help="print the page of a record, and do nothing else")
-    o = p.parse_args(words)
+    o = harness.parse(p, words, PAGES)
     if o.quick: o.rows, o.memory_rows, o.rounds, o.random = QUICK, QUICK[:1], 1, min(o.random, 50)
-    if unknown := set(o.parts) - set(PAGES): p.error(f"--parts: {', '.join(unknown)}: not of {', '.join(PAGES)}")
     return o
 
 
 def main(words=None) -> dict | None:
     o = options(words)
-    if o.show: print(page(json.loads(o.show.read_text(encoding="utf-8")))); return None
-    torch.set_num_threads(o.threads)
-    watch = Stopwatch(least=.01, wait=0, tries=1) if o.quick else Stopwatch(wait=o.wait)
-    record = harness.new_record("dbscan", ["torch", "numpy", "scikit-learn", "scipy"], {name: getattr(o, name) for name in ("rounds", "random", "threads", "quick")})
-    path = harness.record_path("dbscan", o.out) if o.out else None
-    work = {"time": [lambda row=row: timed(row, o, watch) for row in o.rows], "memory": [lambda row=row: memory(row, o) for row in o.memory_rows], "equal": [lambda: equal(o)]}
+    if o.show: return harness.show(o.show, page)
+    harness.limit_threads(o.threads, ["sklearn"])
+    run = harness.Run("dbscan", o, ["torch", "numpy", "scikit-learn", "scipy"], ("rounds", "random", "threads", "quick"), page)
+    work = {"time": [lambda row=row: timed(row, o, run.watch) for row in o.rows], "memory": [lambda row=row: memory(row, o) for row in o.memory_rows], "equal": [lambda: equal(o)]}
     for part in o.parts:
-        record["parts"][part] = []
         print(f"\n## {PAGES[part][0]}\n", flush=True)
-        for call in work[part]:
-            record["parts"][part].append(call())
-            print(part, record["parts"][part][-1].get("n", ""), file=sys.stderr)
-            if path: harness.save(record, path, page)
-        print(PAGES[part][1](record["parts"][part]), flush=True)
-    return record
+        for call in work[part]: run.keep(part, entry := call(), str(entry.get("n", "")))
+        print(PAGES[part][1](run.record["parts"][part]), flush=True)
+    return run.record
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """What the benchmarks share: contestants that take turns, a stopwatch that waits for a quiet machine, peak memory in a process of its own, records and tables."""
+import argparse
 import ctypes
 import gc
 import json
@@ -14,7 +15,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from datetime import date
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
 
@@ -257,6 +258,55 @@ def preamble(record: dict) -> str:
             f"{' Not installed: ' + ', '.join(missing) + '.' if missing else ''}\n"
             f"Commit {(record['commit'] or 'unknown')[:12]}{', with changes' if record['changed since'] else ''}. "
             f"Parameters: {', '.join(f'{name} {value}' for name, value in record['parameters'].items())}.\n")
+
+
+# ---- the command of a benchmark
+
+def parser(doc: str, parts=()) -> argparse.ArgumentParser:
+    "The options that all benchmarks have; --parts if there are any."
+    p = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if parts: p.add_argument("--parts", type=lambda words: words.split(","), default=list(parts), help=f"of {','.join(parts)}")
+    p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--threads", type=int, default=torch.get_num_threads())
+    p.add_argument("--wait", type=float, default=20, help="seconds to wait, at most, until others leave the machine alone")
+    p.add_argument("--out", help="keep the record: a name, or a path that ends in .json")
+    p.add_argument("--quick", action="store_true", help="tiny sizes, one round, no waiting")
+    p.add_argument("--show", type=Path, metavar="FILE.json", help="print the page of a record, and do nothing else")
+    return p
+
+
+def parse(p: argparse.ArgumentParser, words, parts=()) -> argparse.Namespace:
+    "What was asked for; parts that there are not end it."
+    o = p.parse_args(words)
+    if parts and (unknown := set(o.parts or ()) - set(parts)): p.error(f"--parts: {', '.join(unknown)}: not of {', '.join(parts)}")
+    return o
+
+
+def show(path: Path, report): print(report(json.loads(path.read_text(encoding="utf-8"))))
+
+
+def limit_threads(threads: int, modules=()):
+    "The same number of threads for every library; they must be loaded to be told."
+    torch.set_num_threads(threads)
+    for name in modules:
+        with suppress(Exception): import_module(name)
+    with suppress(ImportError):
+        from threadpoolctl import threadpool_limits
+        threadpool_limits(threads)
+
+
+class Run:
+    "A run of a benchmark: its stopwatch, its record with the parameters named, and where that is kept."
+    def __init__(self, subject: str, o: argparse.Namespace, packages, parameters, report):
+        self.watch = Stopwatch(least=.01, wait=0, tries=1) if o.quick else Stopwatch(wait=o.wait)
+        self.record = new_record(subject, packages, {name: getattr(o, name) for name in parameters})
+        self.path, self.report = record_path(subject, o.out) if o.out else None, report
+
+    def keep(self, part: str, entry: dict, said: str):
+        "Add an entry to a part, write the record so far, and say so."
+        self.record["parts"].setdefault(part, []).append(entry)
+        print(f"{part}: {said}", file=sys.stderr, flush=True)
+        if self.path: save(self.record, self.path, self.report)
 
 
 if __name__ == "__main__":

@@ -8,15 +8,10 @@
 
 README.md, beside this file, says what is measured and how to read it.
 """
-import argparse
-import json
 import math
-import sys
 import warnings
 from contextlib import suppress
-from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import NamedTuple
 
 import harness  # before torch: it chooses OpenBLAS's kernel
@@ -234,37 +229,20 @@ MEASURED = {"iteration": iteration, "fit": fit, "seeding": seeding, "limits": li
 
 
 def options(words=None):
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = harness.parser(__doc__, PARTS)
+    p.set_defaults(parts=None)
     p.add_argument("--rows", nargs="+", metavar="n,d,k,iterations", default=ROWS)
     p.add_argument("--only", nargs="+", choices=CONTESTANTS, metavar="NAME", default=list(CONTESTANTS), help=f"contestants beside clusterlab, of {', '.join(CONTESTANTS)}")
-    p.add_argument("--parts", type=lambda words: words.split(","), help=f"of {','.join(PARTS)}; default: all, gpu if there is one")
-    p.add_argument("--rounds", type=int, default=5, help="of parts iteration, limits and gpu")
     p.add_argument("--fits", type=int, default=5, help="seeds of part fit")
     p.add_argument("--seeds", type=int, default=20, help="seeds of part seeding")
     p.add_argument("--most", type=float, default=4e9, help="parts fit and seeding leave out rows with n d k above this")
     p.add_argument("--limit", type=float, default=300, help="leave out contestants whose call would take more seconds")
-    p.add_argument("--threads", type=int, default=torch.get_num_threads())
-    p.add_argument("--device", choices=EVENTS, default="cuda" if torch.cuda.is_available() else "cpu", help="of part gpu; with cpu it counts operations")
-    p.add_argument("--out", help="keep the record: a name, or a path that ends in .json")
-    p.add_argument("--quick", action="store_true", help="tiny sizes, one round, no waiting")
-    p.add_argument("--show", type=Path, metavar="FILE.json", help="print the page of a record, and do nothing else")
-    p.add_argument("--wait", type=float, default=20, help="seconds to wait, at most, until others leave the machine alone")
-    o = p.parse_args(words)
+    p.add_argument("--device", choices=EVENTS, default="cuda" if torch.cuda.is_available() else "cpu", help="of part gpu (left out where there is none, unless --parts names it); with cpu it counts operations")
+    o = harness.parse(p, words, PARTS)
     if o.quick: o.rows, o.rounds, o.fits, o.seeds = QUICK if o.rows is ROWS else o.rows, 1, 2, 2
     o.parts = o.parts or [part for part in PARTS if part != "gpu" or o.device == "cuda"]
-    if unknown := set(o.parts) - set(PARTS): p.error(f"--parts: {', '.join(unknown)}: not of {', '.join(PARTS)}")
     o.only = list(dict.fromkeys(["clusterlab", *o.only]))
     return o
-
-
-def limit_threads(o):
-    "The same number of threads for every library; they must be loaded to be told."
-    torch.set_num_threads(o.threads)
-    for name in o.only:
-        with suppress(Exception): import_module(CONTESTANTS[name].module)
-    with suppress(ImportError):
-        from threadpoolctl import threadpool_limits
-        threadpool_limits(o.threads)
 
 
 def measure(part: str, o, watch: Stopwatch):
@@ -275,24 +253,18 @@ def measure(part: str, o, watch: Stopwatch):
         yield row._asdict() | ({"left_out": f"n d k is above {o.most:.0e}"} if too_much else MEASURED[part](row, o, watch))
 
 
-def main(words=None) -> dict:
+def main(words=None) -> dict | None:
     o = options(words)
-    if o.show: print(page(json.loads(o.show.read_text(encoding="utf-8")))); return
+    if o.show: return harness.show(o.show, page)
     warnings.filterwarnings("ignore")
-    limit_threads(o)
-    watch = Stopwatch(least=.01, wait=0, tries=1) if o.quick else Stopwatch(wait=o.wait)
+    harness.limit_threads(o.threads, [CONTESTANTS[name].module for name in o.only])
     packages = ["torch", "numpy", *dict.fromkeys(c.package for c in CONTESTANTS.values())]
-    record = harness.new_record("kmeans", packages, {name: getattr(o, name) for name in ("rounds", "fits", "seeds", "most", "limit", "threads", "quick")})
-    path = harness.record_path("kmeans", o.out) if o.out else None
+    run = harness.Run("kmeans", o, packages, ("rounds", "fits", "seeds", "most", "limit", "threads", "quick"), page)
     for part in o.parts:
-        record["parts"][part] = []
         print(f"\n## {PAGES[part][0]}\n", flush=True)
-        for entry in measure(part, o, watch):
-            record["parts"][part].append(entry)
-            print(f"{part}: {title(entry)}", file=sys.stderr)
-            if path: harness.save(record, path, page)
-        print(PAGES[part][1](record["parts"][part]).strip(), flush=True)
-    return record
+        for entry in measure(part, o, run.watch): run.keep(part, entry, title(entry))
+        print(PAGES[part][1](run.record["parts"][part]).strip(), flush=True)
+    return run.record
 
 
 if __name__ == "__main__": main()

@@ -8,14 +8,11 @@
 
 A call builds its index and asks for the k nearest others of every point. Recall is the share of the true ones, those of a search in float64, that it finds, over 2,000 of the points.
 """
-import argparse
-import json
 import statistics
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
-from pathlib import Path
 from typing import NamedTuple
 
 import harness  # before torch: it chooses OpenBLAS's kernel
@@ -168,37 +165,30 @@ def page(record: dict) -> str:
     return "\n".join([harness.preamble(record), words, *(table(e) for entries in record["parts"].values() for e in entries)])
 
 
-def main(words=None) -> dict | None:
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options(words=None):
     families = list(dict.fromkeys(c.family for c in CONTESTANTS.values()))
+    p = harness.parser(__doc__)
     p.add_argument("--only", nargs="+", choices=families, metavar="FAMILY", default=families, help=f"of {', '.join(families)}")
     p.add_argument("--data", nargs="+", choices=["clustered", "uniform"], default=["clustered", "uniform"])
     p.add_argument("--n", type=int, default=100_000)
     p.add_argument("--d", type=int, default=32)
     p.add_argument("--k", type=int, default=10)
     p.add_argument("--asked", type=int, default=2000, help="points over which recall is measured")
-    p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--threads", type=int, default=torch.get_num_threads())
-    p.add_argument("--wait", type=float, default=20, help="seconds to wait, at most, until others leave the machine alone")
-    p.add_argument("--tries", type=int, default=5, help="how often a measurement that others disturb is repeated, at most")
-    p.add_argument("--out", help="keep the record: a name, or a path that ends in .json")
-    p.add_argument("--quick", action="store_true", help="tiny sizes, one round, no waiting")
-    p.add_argument("--show", type=Path, metavar="FILE.json", help="print the page of a record, and do nothing else")
-    o = p.parse_args(words)
-    if o.show: print(page(json.loads(o.show.read_text(encoding="utf-8")))); return None
+    o = harness.parse(p, words)
     if o.quick: o.n, o.d, o.asked, o.rounds = 2000, 16, 200, 1
-    torch.set_num_threads(o.threads)
-    with suppress(ImportError):
-        from threadpoolctl import threadpool_limits
-        threadpool_limits(o.threads)
-    watch = Stopwatch(least=.01, wait=0, tries=1) if o.quick else Stopwatch(wait=o.wait, tries=o.tries)
+    return o
+
+
+def main(words=None) -> dict | None:
+    o = options(words)
+    if o.show: return harness.show(o.show, page)
+    harness.limit_threads(o.threads)
     packages = ["torch", "numpy", *dict.fromkeys(c.package for c in CONTESTANTS.values() if c.package != "clusterlab")]
-    record = harness.new_record("lsh", packages, {name: getattr(o, name) for name in ("n", "d", "k", "asked", "rounds", "threads", "quick")})
+    run = harness.Run("lsh", o, packages, ("n", "d", "k", "asked", "rounds", "threads", "quick"), page)
     for data in o.data:
-        record["parts"][data] = [compare(data, o, watch)]
-        print(table(record["parts"][data][0]), flush=True)
-        if o.out: harness.save(record, harness.record_path("lsh", o.out), page)
-    return record
+        run.keep(data, entry := compare(data, o, run.watch), f"{o.n:,} points")
+        print(table(entry), flush=True)
+    return run.record
 
 
 if __name__ == "__main__": main()

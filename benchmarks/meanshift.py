@@ -20,12 +20,8 @@ high     d = 8, 32, as growth. Bandwidth 2.5 sqrt(d / 2).
 
 All bandwidths are 2.5 (the lesson's) for the Gaussian, 5 for scikit-learn's flat kernel, which finds the same six clusters on the lesson's data.
 """
-import argparse
-import json
 import math
 import statistics
-import sys
-from pathlib import Path
 
 import harness  # before torch: it chooses OpenBLAS's kernel
 import torch
@@ -319,39 +315,26 @@ MEASURED = {"growth": growth, "steps": steps, "mesh": mesh, "whole": whole, "lon
 
 
 def options(words=None):
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--parts", type=lambda words: words.split(","), default=PARTS, help=f"of {','.join(PARTS)}; slopes come with growth")
+    p = harness.parser(__doc__, PARTS)
     p.add_argument("--most", type=int, default=1_500_000, help="points, at most, of part growth")
     p.add_argument("--peers", type=int, default=150_000, help="points, at most, for scikit-learn and for unmerged mesh steps")
     p.add_argument("--pairs", type=int, default=15_000, help="points, at most, for what looks at all pairs")
-    p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--threads", type=int, default=torch.get_num_threads())
-    p.add_argument("--out", help="keep the record: a name, or a path that ends in .json")
-    p.add_argument("--quick", action="store_true", help="small sizes, one round, no waiting")
-    p.add_argument("--show", type=Path, metavar="FILE.json", help="print the page of a record, and do nothing else")
-    p.add_argument("--wait", type=float, default=20, help="seconds to wait, at most, until others leave the machine alone")
-    o = p.parse_args(words)
+    o = harness.parse(p, words, PARTS)
     if o.quick: o.rounds, o.most, o.pairs = 1, min(o.most, 15_000), min(o.pairs, 1500)
-    if unknown := set(o.parts) - set(PARTS): p.error(f"--parts: {', '.join(unknown)}: not of {', '.join(PARTS)}")
     return o
 
 
-def main(words=None) -> dict:
+def main(words=None) -> dict | None:
     o = options(words)
-    if o.show: print(page(json.loads(o.show.read_text(encoding="utf-8")))); return
-    torch.set_num_threads(o.threads)
-    watch = Stopwatch(least=.01, wait=0, tries=1) if o.quick else Stopwatch(wait=o.wait)
-    record = harness.new_record("meanshift", ["torch", "numpy", "scikit-learn"], {name: getattr(o, name) for name in ("rounds", "most", "peers", "pairs", "threads", "quick")})
-    path = harness.record_path("meanshift", o.out) if o.out else None
+    if o.show: return harness.show(o.show, page)
+    harness.limit_threads(o.threads, ["sklearn"])
+    run = harness.Run("meanshift", o, ["torch", "numpy", "scikit-learn"], ("rounds", "most", "peers", "pairs", "threads", "quick"), page)
     for part in o.parts:
-        record["parts"][part] = []
-        for entry in MEASURED[part](o, watch):
-            record["parts"][part].append(entry)
-            print(f"{part}: {', '.join(f'{k} {v}' for k, v in entry.items() if isinstance(v, (str, int, float)))}", file=sys.stderr)
-            if part == "growth": record["parts"]["slopes"] = slopes(record["parts"]["growth"])
-            if path: harness.save(record, path, page)
-    print(page(record))
-    return record
+        for entry in MEASURED[part](o, run.watch):
+            if part == "growth": run.record["parts"]["slopes"] = slopes([*run.record["parts"].get("growth", []), entry])
+            run.keep(part, entry, ", ".join(f"{k} {v}" for k, v in entry.items() if isinstance(v, (str, int, float))))
+    print(page(run.record))
+    return run.record
 
 
 if __name__ == "__main__": main()

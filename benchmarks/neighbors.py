@@ -8,12 +8,8 @@
 
 Trees are built inside the timed call, as our grid is. Contestants take turns (harness.py); all answers are held against each other.
 """
-import argparse
-import json
 import statistics
-import sys
 from contextlib import suppress
-from pathlib import Path
 
 import harness  # before torch: it chooses OpenBLAS's kernel
 import torch
@@ -82,9 +78,9 @@ def radius(o, watch: Stopwatch):
 def wide(o, watch: Stopwatch):
     from sklearn.neighbors import NearestNeighbors
     n, q = (2_000, 100) if o.quick else (50_000, 5_000)
-    for d in (8, 32, 64, 128):
-        x = made("uniform", n + q, d)
-        x, queries = x[:n].contiguous(), x[n:].contiguous()
+    for kind, d in ((kind, d) for kind in ("uniform", "blobs, queries among them") for d in (8, 32, 64, 128)):
+        x = made(kind.split(",")[0], n + q, d)
+        x, queries = x[:n].contiguous(), x[n if kind == "uniform" else 0:][:q].contiguous()
         calls = {"clusterlab": lambda: nearest_neighbors(x, K, queries)[0],
                  "scikit-learn brute": lambda: torch.from_numpy(NearestNeighbors(n_neighbors=K, algorithm="brute", n_jobs=o.threads).fit(x.numpy()).kneighbors(queries.numpy())[0])}
         with suppress(ImportError):
@@ -97,7 +93,7 @@ def wide(o, watch: Stopwatch):
         values, times = watch.race(calls, o.rounds)
         truth = exact(x, queries[:200], K)
         for name, found in values.items(): times[name]["largest error"] = (found[:200].double() - truth).abs().max().item()
-        yield {"kind": "uniform", "n": n, "d": d, "queries": q, "contestants": times}
+        yield {"kind": kind, "n": n, "d": d, "queries": q, "contestants": times}
 
 
 def choice(o, watch: Stopwatch):
@@ -142,39 +138,22 @@ def page(record: dict) -> str: return preamble(record) + "\n" + "\n".join(sectio
 # ---- the command
 
 def options(words=None):
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--parts", type=lambda words: words.split(","), default=list(PARTS), help=f"of {','.join(PARTS)}")
+    p = harness.parser(__doc__, PARTS)
     p.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="of parts nearest and radius")
-    p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--threads", type=int, default=torch.get_num_threads())
-    p.add_argument("--wait", type=float, default=20, help="seconds to wait, at most, until others leave the machine alone")
-    p.add_argument("--out", help="keep the record: a name, or a path that ends in .json")
-    p.add_argument("--quick", action="store_true", help="tiny sizes, one round, no waiting")
-    p.add_argument("--show", type=Path, metavar="FILE.json", help="print the page of a record, and do nothing else")
-    o = p.parse_args(words)
+    o = harness.parse(p, words, PARTS)
     if o.quick: o.sizes, o.rounds = [1_000], 1
-    if unknown := set(o.parts) - set(PARTS): p.error(f"--parts: {', '.join(unknown)}: not of {', '.join(PARTS)}")
     return o
 
 
 def main(words=None) -> dict | None:
     o = options(words)
-    if o.show: print(page(json.loads(o.show.read_text(encoding="utf-8")))); return None
-    torch.set_num_threads(o.threads)
-    with suppress(ImportError):
-        import faiss
-        faiss.omp_set_num_threads(o.threads)
-    watch = Stopwatch(least=.01, wait=0, tries=1) if o.quick else Stopwatch(wait=o.wait)
-    record = harness.new_record("neighbors", ["torch", "numpy", "scipy", "scikit-learn", "faiss-cpu"], {name: getattr(o, name) for name in ("rounds", "threads", "quick")})
-    path = harness.record_path("neighbors", o.out) if o.out else None
+    if o.show: return harness.show(o.show, page)
+    harness.limit_threads(o.threads, ["sklearn", "faiss"])
+    run = harness.Run("neighbors", o, ["torch", "numpy", "scipy", "scikit-learn", "faiss-cpu"], ("rounds", "threads", "quick"), page)
     for part in o.parts:
-        record["parts"][part] = []
-        for entry in MEASURED[part](o, watch):
-            record["parts"][part].append(entry)
-            print(f"{part}: {title(entry)}", file=sys.stderr, flush=True)
-            if path: harness.save(record, path, page)
-        print(section(part, record["parts"][part]), flush=True)
-    return record
+        for entry in MEASURED[part](o, run.watch): run.keep(part, entry, title(entry))
+        print(section(part, run.record["parts"][part]), flush=True)
+    return run.record
 
 
 if __name__ == "__main__": main()
