@@ -177,13 +177,12 @@ class Grid:
             total = e.square_() if total is None else total.addcmul_(e, e)
         return total
 
-    def within(self, q: Tensor, c: Tensor, radius: float, squared: Tensor | None = None) -> Tensor:
+    def within(self, q: Tensor, c: Tensor, radius: float) -> Tensor:
         "Which pairs of queries (b, t) and candidates (b, c) are within the radius, (b, t, c): decided in float64 where rounding could."
-        squared = self.squared_distances(q, c) if squared is None else squared
         limit, (relative, absolute) = square_of(radius, self.points), rounding(self.points)
-        near = squared <= limit * (1 + relative) + absolute
-        edge = (squared >= limit * (1 - relative) - absolute).logical_and_(near)
-        if edge.any():
-            b, t, j = edge.nonzero(as_tuple=True)
+        beyond, slack = self.squared_distances(q, c).sub_(limit), limit * relative + absolute
+        near = beyond <= 0
+        if beyond.numel() and not beyond.abs_().amin() > slack:
+            b, t, j = (beyond <= slack).nonzero(as_tuple=True)
             near[b, t, j] = exact_squares(self.asking.points[q[b, t]], self.points[c[b, j]]) <= limit
         return near
