@@ -18,13 +18,17 @@ METHODS = ("grid", "brute", "auto")
 KINDS = ("gaussian", "lattice", "tenths", "copies", "equal", "offset", "outlier", "low outlier", "two crowds", "tiny crowd", "line")
 
 
+SHARE = neighbors.SHARE
+
+
 def seeded(seed=0): return Generator().manual_seed(seed)
 
 
 @pytest.fixture(autouse=True)
 def grids_to_the_end(monkeypatch):
-    "However few queries are left, the grid goes on."
+    "However few queries are left and however many points a cell holds, the grid goes on."
     monkeypatch.setattr(neighbors, "FEW", 0)
+    monkeypatch.setattr(neighbors, "SHARE", math.inf)
 
 
 def made(kind, n, d, dtype=torch.float32, seed=0):
@@ -142,6 +146,17 @@ def test_equal_points_halve_the_queries_and_not_the_answer(monkeypatch):
     assert sizes[0] == 100 and min(sizes) <= 4 and sum(s for s in sizes if s <= 4) == 100
 
 
+def test_the_grid_leaves_those_in_crowded_cells_to_the_products(monkeypatch):
+    "Nine tenths of the points in crowds, the rest between them: for these, in eight dimensions, wider cells soon hold most of the points."
+    crowds = 30 * torch.rand(20, 8, generator=seeded())[torch.randint(20, (1_800,), generator=seeded(1))] + 0.3 * torch.randn(1_800, 8, generator=seeded(2))
+    points, asked, brute = torch.cat([crowds, 30 * torch.rand(200, 8, generator=seeded(3))]), [], neighbors._brute_nearest
+    monkeypatch.setattr(neighbors, "_brute_nearest", lambda queries, *rest: (asked.append(len(queries)), brute(queries, *rest))[1])
+    for share in (SHARE, math.inf):
+        monkeypatch.setattr(neighbors, "SHARE", share)
+        assert torch.equal(nearest_neighbors(points, 10, method="grid")[1], specification(points, points, 10)[1])
+    assert 0 < asked[0] < 1_000 and sum(asked[1:]) < asked[0]
+
+
 # ---- defects that the lessons mend
 
 def test_a_product_of_matrices_alone_is_fooled_far_from_the_origin():
@@ -248,6 +263,7 @@ def test_nothing_passed_is_changed_and_no_random_state_moves():
 
 
 def test_the_survey_tells_crowds_from_uniform_points(monkeypatch):
+    monkeypatch.setattr(neighbors, "SHARE", SHARE)
     used = []
     real = neighbors._grid_nearest
     monkeypatch.setattr(neighbors, "_grid_nearest", lambda *a: used.append("grid") or real(*a))
