@@ -235,7 +235,7 @@ def k_means_cluster(k: int, points: Tensor, max_iters: int = 20, tol: float = 1e
     Raises TypeError for what is not a tensor of real numbers or an integer where one is wanted; ValueError for a wrong shape, device or range, NaN and infinity,
     on every process of a group if on one; RuntimeError if a process of the group is lost.
 
-    References: Lloyd 1982; MacQueen 1967; Arthur & Vassilvitskii 2007 (k-means++).
+    References: Lloyd 1982; MacQueen 1967; Arthur & Vassilvitskii 2007 (k-means++); Hamerly 2010 (bounds).
     """
     centroids, labels, _, _, empty = _fit(k, points, max_iters, tol, init, n_init, weights, generator, group, progress, measure=False)
     if empty: warnings.warn(f"k: got {k}, but only {k - empty} points with weight differ; empty clusters: {empty}", stacklevel=2)
