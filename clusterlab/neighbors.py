@@ -72,13 +72,13 @@ QUERIES, GROUP = 512, 16
 class Products:
     "Squared distances less that of the query to the center, by products of matrices, for some queries and a part of the points at a time; and what rounding can do to them."
     def __init__(self, queries: Tensor, points: Tensor):
-        (n, d), center = points.shape, points.mean(0, dtype=widest_dtype(points.device)).to(points.dtype)
+        n, center = len(points), points.mean(0, dtype=widest_dtype(points.device)).to(points.dtype)
         x, q = points - center, queries - center
         lengths, self.own = squares(x), squares(q)
         relative, absolute = rounding(points)
         self.n, self.bound, self.many = n, 2 * relative * (self.own + lengths.max()) + absolute, 1 if points.device.type == "cpu" else 8
-        self.left = torch.cat([-2 * x, lengths[:, None]], 1)
-        if n % GROUP: self.left = torch.cat([self.left, torch.cat([torch.zeros(d), torch.tensor([math.inf])]).to(self.left).expand(GROUP - n % GROUP, -1)])
+        self.left = F.pad(torch.cat([-2 * x, lengths[:, None]], 1), (0, 0, 0, -n % GROUP))
+        self.left[n:, -1] = math.inf
         self.right = torch.cat([q, torch.ones_like(q[:, :1])], 1)
 
     def chunks(self) -> list[slice]:
@@ -123,8 +123,8 @@ class Products:
 
     def _limit(self, low: Tensor | None, since: list[Tensor], k: int) -> Tensor:
         "The k smallest minima of each query, (m, k), of `low` and of all `since` (g, m); infinity where there are fewer."
-        all_ = torch.cat([least.t() for least in since] + ([] if low is None else [low]), 1)
-        return smallest(all_, k)[0] if all_.shape[1] >= k else F.pad(all_, (0, k - all_.shape[1]), value=math.inf)
+        minima = torch.cat([least.t() for least in since] + ([] if low is None else [low]), 1)
+        return smallest(F.pad(minima, (0, max(0, k - minima.shape[1])), value=math.inf), k)[0]
 
 
 def _brute_nearest(queries: Tensor, points: Tensor, k: int, done: Callable) -> tuple[Tensor, Tensor]:
@@ -278,7 +278,8 @@ def _within(points: Tensor, queries: Tensor | None, radius: float, method: str, 
     for at in products.chunks():
         own, bound = products.own[at], products.bound[at]
         for start, scores in products.parts(at):
-            j, i = ((scores := scores.add_(own)) <= limit + bound).nonzero(as_tuple=True)
+            scores += own
+            j, i = (scores <= limit + bound).nonzero(as_tuple=True)
             keep = scores[j, i] < limit - bound[i]
             i, j = i + at.start, j + start
             edge = keep.logical_not().nonzero()[:, 0]

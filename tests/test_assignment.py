@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import Generator
 
 from clusterlab import assignment
-from clusterlab.assignment import Few, Sums, Tiles, by_differences, exact_products, largest, nearest, squares
+from clusterlab.assignment import Few, Sums, Tiles, by_differences, exact_products, largest, nearest, score_error, squares
 
 AWKWARD = (1, 2, 15, 16, 17, 31, 32, 33, 511, 512, 513, 1023, 1024, 1025)
 
@@ -89,6 +89,28 @@ def test_the_scores_own_up_when_they_are_wrong():
     check_nearest(points, centroids, torch.float32)
     assert nearest(points, centroids, torch.float32)[1] > 60
     assert nearest(points[:120], centroids, torch.float32)[1] > 0
+
+
+@pytest.mark.parametrize("d", [1, 3, 32, 128, 512])
+@pytest.mark.parametrize("kind", ["around the origin", "positive", "aligned", "a thousand away", "heavy tails"])
+def test_rounding_moves_a_lead_by_less_than_a_tenth_of_its_bound(kind, d):
+    "Where it counts: for centroids that are not clearly farther than the nearest."
+    g, k = seeded(), 64
+    points, centroids = torch.randn(4096, d, generator=g), torch.randn(k, d, generator=g)
+    if kind == "positive": points, centroids = points.abs(), centroids.abs()
+    if kind == "aligned": points, centroids = (1 + 1e-3 * t for t in (points, centroids))
+    if kind == "a thousand away": points, centroids = points + 1000, centroids + 1000
+    if kind == "heavy tails": points, centroids = points**5, centroids**5
+    tiles = Tiles(points, k, torch.float32)
+    tiles.set(centroids)
+    for _, rows, *block in tiles.blocks():
+        found = tiles.score(*block).transpose(1, 2).reshape(-1, k)[:len(rows)].double()
+        x, c = rows.double(), centroids.double()
+        true = x @ c.T - c.square().sum(1) / 2
+        best, label = true.max(1, keepdim=True)
+        bound = score_error(rows) * (10 * x.square().sum(1) - 4 * found.amax(1))[:, None]
+        moved = ((found - found.gather(1, label)) - (true - best)).abs()
+        assert (moved / bound)[best - true <= 2 * bound].max() < 0.1
 
 
 # ---- tiles
