@@ -178,19 +178,20 @@ class Sums:
         d, device = tiles.points.shape[1], tiles.points.device
         self.tiles, self.weights, self.axis = tiles, weights, 1 if d <= 8 else 0
         room = lambda m: torch.ones((d + 1, m) if self.axis else (m, d + 1), dtype=widest_dtype(device), device=device)
-        self.totals, self.gone, self.rows = room(k), room(k), room(tiles.step)
-        self.loaded = self._load(tiles.only[0][1], weights) if tiles.only else None
-        self.center = 0 if tiles.center is None else tiles.center.to(self.totals.dtype)
+        self.center = 0 if tiles.center is None else tiles.center.to(widest_dtype(device))
+        self.totals, self.gone, self.rows = room(k), room(k), room(len(tiles.points) if tiles.only else max(1, BLOCK // 2 // (d + 1)))
+        self.loaded = self._load(tiles.points, weights) if tiles.only else None
         small = torch.uint8 if k <= 256 else torch.int16 if k <= 1 << 15 else torch.int32
         self.labels, self.spare = None, torch.empty(len(tiles.points), dtype=small, device=device)
         self.bounds, self.changed = None, len(tiles.points)
         self.enough = len(tiles.points) / 20 if d * k >= DEAR and k > 1 and device.type == "cpu" and not (tiles.differences or tiles.only) else -1
 
     def _load(self, rows: Tensor, weights: Tensor | None) -> Tensor:
-        "Each row with a 1 behind it, times its weight."
+        "Each row less the center, with a 1 behind it, times its weight."
         loaded = self.rows.narrow(self.axis, 0, len(rows))
         flat = loaded.T if self.axis else loaded
         flat[:, :-1] = rows
+        if self.tiles.center is not None: flat[:, :-1] -= self.center
         if weights is None: return loaded
         flat[:, -1] = 1
         flat *= weights[:, None]
@@ -227,14 +228,16 @@ class Sums:
 
     def shift(self, rows: Tensor) -> Tensor:
         "Rows as they are added: less the center, in the widest float."
-        return self.tiles.shift(rows).to(self.totals.dtype)
+        return rows.to(self.totals.dtype) - self.center
 
     def refill(self, labels: Tensor):
         "The sums for these labels."
         self.totals.zero_()
         if self.loaded is not None: return self.totals.index_add_(self.axis, labels, self.loaded)
-        for at, rows, *_ in self.tiles.blocks():
-            self.totals.index_add_(self.axis, labels[at].long(), self._load(rows, None if self.weights is None else self.weights[at]))
+        size = self.rows.shape[self.axis]
+        for a in range(0, len(labels), size):
+            at = slice(a, a + size)
+            self.totals.index_add_(self.axis, labels[at].long(), self._load(self.tiles.points[at], None if self.weights is None else self.weights[at]))
 
     def update(self, old: Tensor, new: Tensor):
         "From the sums for `old` labels to those for `new`, by moving the points that differ if they are few."
@@ -243,8 +246,8 @@ class Sums:
         self.changed = len(moved)
         if self.weights is not None or len(moved) > len(new) / 3: return self.refill(new)
         self.gone.zero_()
-        for some in moved.split(self.tiles.step):
-            loaded = self._load(self.tiles.shift(self.tiles.points.index_select(0, some)), None)
+        for some in moved.split(self.rows.shape[self.axis]):
+            loaded = self._load(self.tiles.points.index_select(0, some), None)
             self.totals.index_add_(self.axis, new[some].long(), loaded)
             self.gone.index_add_(self.axis, old[some].long(), loaded)
         self.totals -= self.gone
@@ -265,7 +268,11 @@ class Few:
 
     def shift(self, rows: Tensor) -> Tensor: return rows - self.center
 
-    def nearest(self, centroids: Tensor) -> tuple[Tensor, Tensor | int]: return nearest(self.points, centroids, torch.promote_types(centroids.dtype, torch.float32))
+    def nearest(self, centroids: Tensor) -> tuple[Tensor, Tensor]:
+        "As the function `nearest`; all are called wrong if the points lie so near to their centroids that scores in the widest float may be."
+        dtype = torch.promote_types(centroids.dtype, torch.float32)
+        distances, labels = by_differences(self.points.to(dtype), centroids.to(dtype)).min(1)
+        return labels, (8e3 * score_error(self.rows.T) * self.lengths.max() * len(labels) > squares(distances[None])) * len(labels)
 
     def step(self, centroids: Tensor) -> tuple[Tensor, Tensor]:
         self.middles.copy_(centroids)
