@@ -9,53 +9,16 @@ __all__ = ['k_means_plus_plus', 'Fit', 'k_means_cluster', 'assign', 'inertia']
 import math
 import warnings
 from contextlib import contextmanager
-from numbers import Real
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
-from .assignment import Few, Sums, exact_products, nearest, squares
-from .inputs import check_centroids, check_generator, check_int, check_points, check_tensor, check_weights, require, result_dtype, widest_dtype, working_dtype
-from .initialization import Data, forgy, greedy_plus_plus, moments, row_blocks
+from .assignment import exact_products, nearest, squares
+from .centroid_update import Few, Sums
+from .inputs import check_centroids, check_points, check_tensor, require, result_dtype, widest_dtype, working_dtype
+from .initialization import Data, forgy, greedy_plus_plus, prepare, row_blocks
 from .processes import Team
-
-# %% ../nbs/10_kmeans.ipynb #d291ae95
-def _check_options(k: int, points: Tensor, max_iters: int, tol: float, init, n_init: int) -> dict[str, float]:
-    "Check what only a fit takes. -> what must be the same on all processes."
-    check_int(max_iters, "max_iters", 1)
-    check_int(n_init, "n_init", 1)
-    wanted = "'k-means++', 'random' or a tensor of centroids"
-    require(isinstance(tol, Real) and 0 <= tol < math.inf, "tol", repr(tol), "a finite number, at least 0")
-    require(isinstance(init, (str, Tensor)), "init", type(init).__name__, wanted, TypeError)
-    if isinstance(init, str): require(init in ("k-means++", "random"), "init", repr(init), wanted)
-    else:
-        check_centroids(init, points, "init", k)
-        require(n_init == 1, "n_init", n_init, "1 with given centroids: every run would be the same")
-    return {"max_iters": max_iters, "tol": tol, "n_init": n_init, "init": len(init) if isinstance(init, str) else init.sum(dtype=torch.float64).item()}
-
-
-def _require(k: int, points: Tensor, weights: Tensor | None, generator: Generator | None, group, *options) -> Data:
-    "Check the arguments, here and on all processes of the group. -> what a fit needs to know of the data."
-    team, errors = Team(group), []
-    facts = dict.fromkeys(("k", "features", "dtype", "weights", "max_iters", "tol", "n_init", "init"), 0.0)
-    try:
-        check_points(points, 1 if team.size == 1 else 0)
-        check_int(k, "k", 1, len(points) if team.size == 1 else math.inf, f"1 to {len(points)}, the number of points" if team.size == 1 else "")
-        check_generator(generator)
-        scaled = check_weights(weights, points, team.size == 1)
-        facts |= {"k": k, "features": points.shape[1], "dtype": torch.finfo(dtype := result_dtype(points)).bits + (dtype == torch.bfloat16), "weights": weights is not None}
-        if options: facts |= _check_options(k, points, *options)
-    except (TypeError, ValueError) as e: errors.append(e)
-    team.agree(errors, facts)
-    count, unit = team.count(len(points), points.device), 1.0
-    check_int(k, "k", 1, count, f"1 to {count}, the number of points on all processes")
-    if weights is not None:
-        largest = weights.max().to(scaled.dtype) if len(weights) else scaled.new_zeros(())
-        unit = team.gather(largest).max()
-        require(unit.item() > 0, "weights", "none above zero on any process", "some > 0")
-        scaled, unit = (scaled * (largest / unit) if team.size > 1 else scaled), unit.item()
-    return Data(points, scaled, count, *moments(points, scaled, team), unit, team)
 
 # %% ../nbs/10_kmeans.ipynb #71942801
 @torch.no_grad()
@@ -78,7 +41,7 @@ def k_means_plus_plus(k: int, points: Tensor, *, weights: Tensor | None = None, 
 
     References: Arthur & Vassilvitskii 2007, with the greedy choice among 2 + floor(ln k) candidates that its conclusion recommends.
     """
-    data = _require(k, points, weights, generator, group)
+    data = prepare(k, points, weights, generator, group)
     with exact_products(): return greedy_plus_plus(k, data, generator).to(result_dtype(points))
 
 # %% ../nbs/10_kmeans.ipynb #78196452
@@ -195,7 +158,7 @@ def _bar(shown: bool, team: Team, max_iters: int):
 def _fit(k: int, points: Tensor, max_iters: int, tol: float, init, n_init: int, weights: Tensor | None, generator: Generator | None,
          group=None, progress: bool = False, measure: bool = True) -> Fit:
     "The best of n_init runs; its inertia is None unless it was needed or `measure`."
-    data = _require(k, points, weights, generator, group, max_iters, tol, init, n_init)
+    data = prepare(k, points, weights, generator, group, max_iters, tol, init, n_init)
     limit, best = tol * data.variance / points.shape[1], None
     with exact_products():
         for _ in range(n_init):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator
 
-from clusterlab import assignment, initialization
+from clusterlab import assignment, centroid_update, initialization
 from clusterlab.assignment import nearest
 from clusterlab.kmeans import _fit, assign, inertia, k_means_cluster
 
@@ -42,11 +42,11 @@ def check_labels(points, centroids, labels, slack=1e-6):
 @pytest.fixture
 def tiny_blocks(monkeypatch):
     "Blocks so small that little data fills many, and no case is small."
+    for module in (assignment, centroid_update, initialization): monkeypatch.setattr(module, "BLOCK", 1 << 10)
     for module in (assignment, initialization):
-        monkeypatch.setattr(module, "BLOCK", 1 << 10)
         monkeypatch.setattr(module, "SMALL", 0)
         monkeypatch.setattr(module, "TILE", 64)
-    monkeypatch.setattr(assignment, "DEAR", 0)
+    monkeypatch.setattr(centroid_update, "DEAR", 0)
 
 
 # ---- small and hostile
@@ -89,10 +89,9 @@ LAYOUTS = {"as is": lambda p: p, "strided": lambda p: torch.stack([p, -p], 1).fl
        st.booleans(), st.sampled_from([0, 30]), st.integers(1, 8))
 def test_one_update_and_many_against_the_slow_loop(n, d, k, seed, layout, weighted, offset, iters):
     with pytest.MonkeyPatch.context() as patch:
-        for module in (assignment, initialization):
-            patch.setattr(module, "BLOCK", 1 << 10)
-            patch.setattr(module, "SMALL", 0)
-        patch.setattr(assignment, "DEAR", 0)
+        for module in (assignment, centroid_update, initialization): patch.setattr(module, "BLOCK", 1 << 10)
+        for module in (assignment, initialization): patch.setattr(module, "SMALL", 0)
+        patch.setattr(centroid_update, "DEAR", 0)
         points = LAYOUTS[layout](torch.randn(n, d, generator=seeded(seed)) + (offset if layout not in ("uint8", "bfloat16") else 0))
         before = points.clone()
         weights = torch.randint(0, 4, (n,), generator=seeded(seed)).float().index_fill(0, torch.arange(k), 1) if weighted else None

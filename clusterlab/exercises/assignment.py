@@ -164,13 +164,3 @@ prediction("10_assignment", "points_in_doubt", "On the first data, sixty-four cl
            {"about half": "As with the pairs? There the centroids were as near as rounding. Here they are not.",
             "a few in a hundred": "Leads are as large as squared gaps between clusters, rounding is thousands of times smaller.",
             "next to none": "Right, so checking is nearly free."}, right="next to none")
-prediction("10_assignment", "who_still_moves", "How many of the 20,000 points change their cluster in the tenth iteration from a random start?",
-           {"about a third, as in each": "Centroids settle, and with them the borders between them.",
-            "under a tenth": "Right: most points stay where they are.",
-            "none, it has converged": "Ten iterations are seldom enough for that; a few points on the borders keep moving."}, right="under a tenth")
-prediction("10_assignment", "who_is_scored", "20,000 points, 32 features, 100 clusters that overlap. In the second iteration about a tenth of the points change their cluster. How many have to be scored there?",
-           {"about a tenth": "To know which tenth it is, one would have to score them. The bounds know only what is certain.",
-            "about a half": "Centroids move far at first: farther than most points lead.",
-            "nearly all": "Right: while centroids move far, hardly any point's label is certain to hold."}, right="nearly all")
-prediction("10_assignment", "shape_of_sums", "64 clusters, 16 features. What shape do the sums have that an update needs?",
-           {"(64, 16)": "A mean needs one thing more: how many points were summed.", "(64, 17)": "Right: the sums, and the mass in the last column.", "(20000, 17)": "That is a row for each point. They are added up by cluster."}, right="(64, 17)")
