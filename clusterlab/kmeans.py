@@ -154,18 +154,17 @@ def _bar(shown: bool, team: Team, max_iters: int):
         yield show
 
 
-@torch.no_grad()
 def _fit(k: int, points: Tensor, max_iters: int, tol: float, init, n_init: int, weights: Tensor | None, generator: Generator | None,
          group=None, progress: bool = False, measure: bool = True) -> Fit:
     "The best of n_init runs; its inertia is None unless it was needed or `measure`."
-    data = prepare(k, points, weights, generator, group, max_iters, tol, init, n_init)
-    limit, best = tol * data.variance / points.shape[1], None
-    with exact_products():
+    with torch.inference_mode(), exact_products():
+        data = prepare(k, points, weights, generator, group, max_iters, tol, init, n_init)
+        limit, best = tol * data.variance / points.shape[1], None
         for _ in range(n_init):
             with _bar(progress, data.team, max_iters) as show: fit = _run(k, data, _start(k, data, init, generator), max_iters, limit, show)
             if measure or n_init > 1: fit = fit._replace(inertia=_inertia(data, fit.centroids, fit.labels))
             if best is None or fit.inertia < best.inertia: best = fit
-    return best
+    return best._replace(centroids=best.centroids.clone(), labels=best.labels.clone())
 
 # %% ../nbs/10_kmeans.ipynb #5f8dac44
 def k_means_cluster(k: int, points: Tensor, max_iters: int = 20, tol: float = 1e-8, *, init: str | Tensor = "k-means++", n_init: int = 1,

@@ -257,6 +257,14 @@ def test_the_surroundings_change_nothing(surroundings, tmp_path):
     assert torch.allclose(found.centroids, expected.centroids, rtol=1e-6) and torch.equal(found.labels, expected.labels)
 
 
+@pytest.mark.parametrize("n", [300, 5000])
+def test_the_answer_may_take_part_in_gradients(n):
+    scale = torch.ones(1, requires_grad=True)
+    centroids, labels = k_means_cluster(3, torch.randn(n, 2, generator=seeded()), generator=seeded())
+    (centroids * scale).square().sum().backward()
+    assert torch.allclose(scale.grad, 2 * centroids.square().sum()) and not labels.is_inference()
+
+
 @pytest.mark.parametrize("n, d, k", [(assignment.SMALL // 8, 3, 8), (assignment.SMALL // 8 + 1, 3, 8), (500, 3, 500), (300, 1000, 5), (5000, 2, 1)])
 def test_sizes_at_the_edges(n, d, k):
     points = torch.randn(n, d, generator=seeded())
