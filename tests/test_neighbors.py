@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator
 
+import clusterlab.grid as grids
+import clusterlab.inner_products as inner_products
 import clusterlab.neighbors as neighbors
 from clusterlab.grid import Grid, exact_squares
-from clusterlab.neighbors import Products, _brute_nearest, nearest_neighbors, radius_counts, radius_neighbors, smallest
+from clusterlab.inner_products import Products, brute_nearest, smallest
+from clusterlab.neighbors import nearest_neighbors, radius_counts, radius_neighbors
 
 METHODS = ("grid", "brute", "auto")
 KINDS = ("gaussian", "lattice", "tenths", "copies", "equal", "offset", "outlier", "low outlier", "two crowds", "tiny crowd", "line")
@@ -123,7 +126,7 @@ def test_queries_far_outside_the_points():
 
 
 def test_where_rounding_hides_all_differences_all_are_ranked(monkeypatch):
-    monkeypatch.setattr(neighbors, "rounding", lambda points: (0.5, 0.0))
+    for module in (inner_products, neighbors): monkeypatch.setattr(module, "rounding", lambda points: (0.5, 0.0))
     check_nearest(made("gaussian", 300, 3), 5)
     products = Products(made("gaussian", 40, 3), made("gaussian", 300, 3))
     assert products.within(slice(0, 40), 5).sort(1).values[:, :300].equal(torch.arange(300).expand(40, -1))
@@ -132,16 +135,16 @@ def test_where_rounding_hides_all_differences_all_are_ranked(monkeypatch):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("block, queries, most", [(1 << 10, 7, 1 << 22), (1 << 12, 64, 1 << 11), (1 << 20, 512, 1 << 12)])
 def test_in_any_blocks_and_with_queries_halved(monkeypatch, kind, block, queries, most):
-    for name, value in {"BLOCK": block, "QUERIES": queries, "MOST": most}.items(): monkeypatch.setattr(neighbors, name, value)
+    for name, value in {"BLOCK": block, "QUERIES": queries, "MOST": most}.items(): monkeypatch.setattr(inner_products, name, value)
     points = made(kind, 700, 3)
-    for k in (1, 5, 40): assert torch.equal(_brute_nearest(points[::5], points, k, lambda done: None)[1], specification(points, points[::5], k)[1])
+    for k in (1, 5, 40): assert torch.equal(brute_nearest(points[::5], points, k, lambda done: None)[1], specification(points, points[::5], k)[1])
 
 
 def test_equal_points_halve_the_queries_and_not_the_answer(monkeypatch):
-    monkeypatch.setattr(neighbors, "MOST", 1 << 12)
+    monkeypatch.setattr(inner_products, "MOST", 1 << 12)
     sizes, within = [], Products.within
     monkeypatch.setattr(Products, "within", lambda self, at, k: (sizes.append(at.stop - at.start), within(self, at, k))[1])
-    distances, indices = _brute_nearest(torch.ones(100, 2), torch.ones(1_000, 2), 3, lambda done: None)
+    distances, indices = brute_nearest(torch.ones(100, 2), torch.ones(1_000, 2), 3, lambda done: None)
     assert (distances == 0).all() and (indices == torch.arange(3)).all()
     assert sizes[0] == 100 and min(sizes) <= 4 and sum(s for s in sizes if s <= 4) == 100
 
@@ -149,8 +152,8 @@ def test_equal_points_halve_the_queries_and_not_the_answer(monkeypatch):
 def test_the_grid_leaves_those_in_crowded_cells_to_the_products(monkeypatch):
     "Nine tenths of the points in crowds, the rest between them: for these, in eight dimensions, wider cells soon hold most of the points."
     crowds = 30 * torch.rand(20, 8, generator=seeded())[torch.randint(20, (1_800,), generator=seeded(1))] + 0.3 * torch.randn(1_800, 8, generator=seeded(2))
-    points, asked, brute = torch.cat([crowds, 30 * torch.rand(200, 8, generator=seeded(3))]), [], neighbors._brute_nearest
-    monkeypatch.setattr(neighbors, "_brute_nearest", lambda queries, *rest: (asked.append(len(queries)), brute(queries, *rest))[1])
+    points, asked, brute = torch.cat([crowds, 30 * torch.rand(200, 8, generator=seeded(3))]), [], neighbors.brute_nearest
+    monkeypatch.setattr(neighbors, "brute_nearest", lambda queries, *rest: (asked.append(len(queries)), brute(queries, *rest))[1])
     for share in (SHARE, math.inf):
         monkeypatch.setattr(neighbors, "SHARE", share)
         assert torch.equal(nearest_neighbors(points, 10, method="grid")[1], specification(points, points, 10)[1])
@@ -276,8 +279,7 @@ def test_the_survey_tells_crowds_from_uniform_points(monkeypatch):
 def test_the_same_with_other_blocks(monkeypatch):
     points = made("copies", 600, 3)
     before = [nearest_neighbors(points, 7, method=m)[1] for m in METHODS] + [radius_neighbors(points, 0.7, method=m)[1] for m in METHODS]
-    import clusterlab.grid as grid
-    for module in (grid, neighbors): monkeypatch.setattr(module, "MOST", 1 << 12)
+    for module in (grids, inner_products, neighbors): monkeypatch.setattr(module, "MOST", 1 << 12)
     after = [nearest_neighbors(points, 7, method=m)[1] for m in METHODS] + [radius_neighbors(points, 0.7, method=m)[1] for m in METHODS]
     assert all(torch.equal(a, b) for a, b in zip(before, after))
 

@@ -155,12 +155,6 @@ def _(): return 12, 17, 13, 11, 7
 def _(): return 12, 7, 13, 17, 11
 
 # %% ../../nbs/tools/exercises_11_neighbors.ipynb #ec88b83f
-prediction("11_neighbors", "first_of_five", "nearest_loop looks among all points for the five nearest of each of them. What is in the first column?",
-           {"the nearest other point": "The point is among those that are searched, and nobody is nearer than itself.", "the point itself": "Right, at distance 0 (or a copy of it with a lower row).", "it differs": "Each point is at distance 0 from itself, so the first column is known."}, right="the point itself")
-prediction("11_neighbors", "rows_right_far_away", "The lesson's points, a thousand units to the right and up. In how many of the 1,500 rows does the product have the five nearest right, and in order?",
-           {"in all": "Distances do not change, but |x|^2 does: two million, which float32 holds in steps of 0.125 or more.", "in most": "A near neighbour's squared distance is smaller than one step of the terms.", "in less than half": "Right."}, right="in less than half")
-prediction("11_neighbors", "hidden_under_another", "20,000 numbers in 16 layers of 1,250. Can two of the ten smallest be in the same column?",
-           {"no": "They are anywhere, so also above one another.", "yes, and one is then lost": "Columns are kept with all their layers, so it is found in the second step.", "yes, and none is lost": "Right."}, right="yes, and none is lost")
 prediction("11_neighbors", "who_needs_wide_cells", "Which points need the widest cells until their tenth neighbour is proven?",
            {"those in the crowds": "There the tenth is near, and near is quickly proven.", "those between the crowds": "Right: their tenth neighbour is far.", "any: cells are equally wide": "They are, but those with near neighbours are done at the first level."}, right="those between the crowds")
 prediction("11_neighbors", "grid_in_sixteen", "20,000 points in 16 dimensions, in a hundred small crowds. Which share of them must a grid compare a query with?",
