@@ -10,12 +10,12 @@ __all__ = ['LEAST', 'PAIRS', 'KERNELS', 'kernel_of', 'exact_step', 'reach', 'nea
 import math
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import functional as F
 
 from .assignment import by_differences, squares
+from .grid import Grid
 from .inputs import widest_dtype
-from .neighbors import Grid
 
 # %% ../nbs/14_closest_points.ipynb #23e200ed
 LEAST, PAIRS = -80.0, 1 << 19

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from .assignment import exact_products, squares
-from .grid import Grid, exact_squares, square_of
+from .bars import progress_bar
+from .grid import Grid, about_zero, exact_squares, square_of
 from .inputs import check_int, check_points, require, widest_dtype, working_dtype
-from .neighbors import progress_bar, survey
+from .neighbors import survey
 
 # %% ../nbs/13_dbscan.ipynb #591971ef
 def _tiles(near, mask: Tensor, what: str, progress: bool, **options) -> Iterator[tuple[Tensor, Tensor]]:
@@ -35,7 +36,7 @@ def _strike_core(near, todo: Tensor, radius: float, min_samples: int, progress: 
     "Strike the core points off `todo` (n + 1,), in the order of `near`."
     counts = torch.zeros(len(todo), dtype=torch.int32, device=todo.device)
     for q, c in _tiles(near, todo, "counting", progress):
-        counts[q] += near.within(q, c, radius).sum(-1, dtype=torch.int32)
+        counts[q] += near.counts(q, c, radius).int()
         todo[q] = counts[q] < min_samples
 
 # %% ../nbs/13_dbscan.ipynb #86514fa2
@@ -164,12 +165,13 @@ class AllPairs:
                 if not len(q): break
             finished = 512
 
-    def within(self, q: Tensor, c: Tensor, radius: float) -> Tensor:
+    def beyond(self, q: Tensor, c: Tensor, radius: float) -> Tensor:
         beyond = self.left[q[0]] @ self.right[c[0]].T
-        near = beyond <= 0
-        i, j = (beyond.abs_() <= self.slack).nonzero(as_tuple=True)
-        near[i, j] = exact_squares(self.points[q[0, i]], self.points[c[0, j]]) <= self.limit
-        return near[None]
+        i, j = about_zero(beyond, self.slack)
+        beyond[i, j] = torch.where(exact_squares(self.points[q[0, i]], self.points[c[0, j]]) <= self.limit, -1.0, 1.0).to(beyond.dtype)
+        return beyond[None]
+
+    within, counts = Grid.within, Grid.counts
 
 # %% ../nbs/13_dbscan.ipynb #93b8b8af
 def number(components: Tensor) -> Tensor:

@@ -8,17 +8,16 @@ __all__ = ['k_means_plus_plus', 'Fit', 'k_means_cluster', 'assign', 'inertia']
 # %% ../nbs/10_kmeans.ipynb #a88ea965
 import math
 import warnings
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
 from .assignment import exact_products, nearest, squares
+from .bars import progress_bar
 from .centroid_update import Few, Sums
 from .inputs import check_centroids, check_points, check_tensor, require, result_dtype, widest_dtype, working_dtype
 from .initialization import Data, forgy, greedy_plus_plus, prepare, row_blocks
-from .processes import Team
 
 # %% ../nbs/10_kmeans.ipynb #71942801
 @torch.no_grad()
@@ -111,7 +110,7 @@ def _lloyd(start: Tensor, data: Data, max_iters: int, limit: float, differences:
             totals = _refill(totals.clone(), data, steps, centroids + steps.center, labels)
             means = torch.where(totals[:, -1:] > 0, totals[:, :-1] / totals[:, -1:], centroids)
             moved = torch.dist(means, centroids).item() ** 2
-        if show is not None: show(_inertia(data, centroids + steps.center, labels))
+        if show is not None: show(1, inertia=f"{_inertia(data, centroids + steps.center, labels):.6g}")
         centroids = means
         if moved <= limit: break
     return centroids + steps.center, n_iter, steps
@@ -140,20 +139,6 @@ def _run(k: int, data: Data, start: Tensor, max_iters: int, limit: float, show) 
     return Fit(centroids, labels, None, n_iter, empty)
 
 # %% ../nbs/10_kmeans.ipynb #fd2a4e88
-@contextmanager
-def _bar(shown: bool, team: Team, max_iters: int):
-    "What to call with the inertia after each iteration: it moves a tqdm bar, on the first process; None if not shown."
-    if not shown:
-        yield None
-        return
-    from tqdm.auto import tqdm
-    with tqdm(total=max_iters, desc="k-means", unit="iteration", disable=team.rank > 0) as bar:
-        def show(inertia: float):
-            bar.set_postfix(inertia=f"{inertia:.6g}", refresh=False)
-            bar.update()
-        yield show
-
-
 def _fit(k: int, points: Tensor, max_iters: int, tol: float, init, n_init: int, weights: Tensor | None, generator: Generator | None,
          group=None, progress: bool = False, measure: bool = True) -> Fit:
     "The best of n_init runs; its inertia is None unless it was needed or `measure`."
@@ -161,7 +146,8 @@ def _fit(k: int, points: Tensor, max_iters: int, tol: float, init, n_init: int, 
         data = prepare(k, points, weights, generator, group, max_iters, tol, init, n_init)
         limit, best = tol * data.variance / points.shape[1], None
         for _ in range(n_init):
-            with _bar(progress, data.team, max_iters) as show: fit = _run(k, data, _start(k, data, init, generator), max_iters, limit, show)
+            with progress_bar(progress and data.team.rank == 0, max_iters, "k-means", "iteration") as done:
+                fit = _run(k, data, _start(k, data, init, generator), max_iters, limit, done if progress else None)
             if measure or n_init > 1: fit = fit._replace(inertia=_inertia(data, fit.centroids, fit.labels))
             if best is None or fit.inertia < best.inertia: best = fit
     return best._replace(centroids=best.centroids.clone(), labels=best.labels.clone())

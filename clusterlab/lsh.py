@@ -15,10 +15,10 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from .assignment import BLOCK, by_differences, exact_products, squares
+from .bars import progress_bar
 from .inner_products import smallest
 from .inputs import check_generator, check_int, check_points, check_spread, check_tensor, require, result_dtype, widest_dtype, working_dtype
 from .kmeans import assign, k_means_cluster
-from .neighbors import progress_bar
 
 # %% ../nbs/12_lsh.ipynb #63dfeb19
 def side_hashes(points: Tensor, directions: Tensor) -> Tensor:

@@ -16,10 +16,12 @@ import torch
 from torch import Generator, Tensor
 
 from .assignment import by_differences, exact_products
+from .bars import progress_bar
 from .closest_points import KERNELS, Mesh, exact_step, mesh_shape, near_step, reach
 from .dbscan import dbscan_cluster
+from .grid import Grid
 from .inputs import check_int, check_points, check_weights, require, result_dtype, widest_dtype, working_dtype
-from .neighbors import Grid, nearest_neighbors, progress_bar
+from .neighbors import nearest_neighbors
 
 # %% ../nbs/14_mean_shift_near.ipynb #2924fced
 def group_sums(group: Tensor, m: int, points: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

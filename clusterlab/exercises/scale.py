@@ -6,8 +6,6 @@
 __all__ = ['means_of_parts', 'variance_of_parts', 'scores_in_gigabytes', 'traffic_of_twice']
 
 # %% ../../nbs/tools/exercises_17_scale.ipynb #9f39a133
-import math
-
 import torch
 
 from ..check import exercise
