@@ -135,6 +135,20 @@ def test_blocks_hold_each_point_once(d, k, centered, monkeypatch):
         assert seen == list(range(n))
 
 
+@pytest.mark.parametrize("n", [1024, 1025, 5000])
+def test_blocks_that_are_kept_survive_blocks_of_some(monkeypatch, n):
+    "Kept blocks are views where they can be, hold the last points in a room of their own, and are not kept where they would be many."
+    monkeypatch.setattr(assignment, "BLOCK", 1 << 12)
+    points = torch.randn(n, 3, generator=seeded())
+    tiles = Tiles(points, 4, torch.float32)
+    before = [rows.clone() for _, rows, *_ in tiles.blocks()]
+    for _ in tiles.blocks(torch.arange(n).flip(0)[:n // 2]): pass
+    assert torch.equal(torch.cat(before), points) and all(torch.equal(rows, old) for (_, rows, *_), old in zip(tiles.blocks(), before))
+    assert tiles.kept is not None and tiles.kept[0][1].data_ptr() == points.data_ptr()
+    monkeypatch.setattr(assignment, "KEPT", 1)
+    assert (Tiles(points, 4, torch.float32).kept is None) == (n > tiles.step)
+
+
 @pytest.mark.parametrize("differences", [False, True])
 @pytest.mark.parametrize("n", [1, 17, 513, 3000])
 def test_assign_is_the_argmin_of_the_distances(tiny_blocks, n, differences):

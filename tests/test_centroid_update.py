@@ -27,7 +27,7 @@ def test_update_is_refill_after_many_changes(monkeypatch, block, d, weighted):
     weights = torch.rand(n, generator=g, dtype=torch.float64) if weighted else None
     tiles = Tiles(points, k, torch.float32, points.mean(0))
     moving, fresh = Sums(tiles, k, weights), Sums(tiles, k, weights)
-    assert (tiles.only is None) == (block == 1 << 10) == (len(moving.rows.flatten()) < n * (d + 1))
+    assert (not tiles.only) == (block == 1 << 10) == (len(moving.rows.flatten()) < n * (d + 1))
     kind = torch.int64 if tiles.only else torch.uint8
     old = torch.randint(0, k, (n,), generator=g).to(kind)
     moving.refill(old)
