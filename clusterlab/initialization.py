@@ -123,6 +123,10 @@ def in_tiles(values: Tensor, tile: int) -> Tensor:
 def draw(mass: Tensor, spots: Tensor, data: Data) -> Tensor:
     "Rows (s, d) of the points, drawn in proportion to `mass` (tiles, c), one for each of `spots` (s,) in [0, 1); never one without mass."
     below = lambda t: torch.nextafter(t, torch.zeros_like(t))
+    if data.team.size == 1 and mass.numel() <= SMALL:
+        ends = mass.view(-1).to(data.wide).cumsum(0)
+        index = torch.searchsorted(ends, torch.minimum(spots * ends[-1], below(ends[-1])), right=True)
+        return data.points.index_select(0, index).to(data.wide)
     sums = mass.sum(1).to(data.wide)
     ends = sums.cumsum(0)
     if data.team.size > 1:
@@ -148,7 +152,7 @@ class Seeds:
     def __init__(self, data: Data, trials: int, differences: bool):
         self.data, self.differences = data, differences
         self.many = data.tiles(trials, differences)
-        self.one = data.tiles(1, differences, self.many.tile)
+        self.one = self.many if self.many.only else data.tiles(1, differences, self.many.tile)
         n, new, tile = len(data.points), data.points.new_empty, self.one.tile
         self.near = in_tiles(new(n, dtype=self.one.dtype).fill_(math.inf), tile)
         self.weights = None if data.weights is None else in_tiles(data.weights.to(self.one.dtype), tile)
@@ -178,11 +182,12 @@ class Seeds:
         for part, gaps in self._squares(self.many, candidates):
             torch.minimum(gaps, self.near[part, None], out=gaps)
             left += (gaps if self.data.weights is None else gaps * self.weights[part, None]).sum(2).sum(0)
-        left, best = self.data.team.total(left).min(0)
-        chosen = candidates[best][None]
+        left = self.data.team.total(left)
+        best = int(left.argmin())
+        chosen = candidates[best:best + 1]
         if self.many.only: self.near[part] = gaps[:, best]
         else: self.add(chosen)
-        return chosen, left.item()
+        return chosen, left[best].item()
 
     def blurred(self, left: float) -> bool:
         "Whether what is left is so little that scores, which round, cannot tell it from nothing."

@@ -257,6 +257,20 @@ def test_the_surroundings_change_nothing(surroundings, tmp_path):
     assert torch.allclose(found.centroids, expected.centroids, rtol=1e-6) and torch.equal(found.labels, expected.labels)
 
 
+@given(st.integers(1, 300), st.sampled_from([1, 7, 64]), st.integers(0, 10**6))
+def test_rows_are_drawn_by_mass_in_one_line_or_tile_by_tile(n, tile, seed):
+    "Both forms draw the same, never a row without mass, from the first spot to the last."
+    mass = torch.randint(0, 4, (n,), generator=seeded(seed)).double()
+    if not mass.any(): mass[n // 2] = 1
+    data = initialization.prepare(1, torch.arange(n, dtype=torch.float64)[:, None])
+    spots = torch.cat([torch.tensor([0, 1 - 2**-53], dtype=torch.float64), torch.rand(50, generator=seeded(seed), dtype=torch.float64)])
+    rows = initialization.draw(initialization.in_tiles(mass, tile), spots, data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(initialization, "SMALL", 0)
+        assert torch.equal(rows, initialization.draw(initialization.in_tiles(mass, tile), spots, data))
+    assert (mass[rows[:, 0].long()] > 0).all() and rows[0] == mass.nonzero()[0] and rows[1] == mass.nonzero()[-1]
+
+
 @pytest.mark.parametrize("n", [300, 5000])
 def test_the_answer_may_take_part_in_gradients(n):
     scale = torch.ones(1, requires_grad=True)

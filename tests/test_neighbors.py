@@ -225,12 +225,12 @@ def test_smallest_is_topk(m, n, k, seed, ties):
 @pytest.mark.parametrize("reach", [1, 2])
 def test_a_grid_yields_each_query_once_and_all_its_neighbours(d, reach):
     points = made("gaussian", 500, d)
-    grid, seen, near = Grid(points, 0.4, reach=reach), [], torch.zeros(501, dtype=torch.long)
+    grid, seen, near, counted = Grid(points, 0.4, reach=reach), [], torch.zeros(501, dtype=torch.long), torch.zeros(501, dtype=torch.long)
     for _, q, c in grid.tiles():
         seen.append(q[q < 500])
-        near[q] = grid.within(q, c, 0.4 * reach).sum(-1)
+        near[q], counted[q] = grid.within(q, c, 0.4 * reach).sum(-1), grid.counts(q, c, 0.4 * reach)
     assert torch.equal(torch.cat(seen).sort().values, torch.arange(500))
-    assert torch.equal(near[:-1], (exact_squares(grid.points[:, None], grid.points[None]) <= (0.4 * reach) ** 2).sum(1))
+    assert torch.equal(near, counted) and torch.equal(near[:-1], (exact_squares(grid.points[:, None], grid.points[None]) <= (0.4 * reach) ** 2).sum(1))
 
 
 def test_a_mask_says_which_queries_ask():
@@ -243,6 +243,11 @@ def test_a_mask_says_which_queries_ask():
 
 
 # ---- promises
+
+def test_more_candidates_than_float32_can_count():
+    grid, many = Grid(torch.zeros(2, 1), 1.0), 2**24 + 3
+    assert grid.counts(torch.zeros(1, 1, dtype=torch.long), torch.zeros(1, many, dtype=torch.long), 1.0).item() == many
+
 
 @pytest.mark.parametrize("words, call", [
     ("points: got shape", lambda: nearest_neighbors(torch.zeros(0, 2), 1)), ("points: got shape", lambda: radius_neighbors(torch.zeros(3), 1)),
