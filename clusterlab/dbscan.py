@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .assignment import exact_products, squares
 from .bars import progress_bar
-from .grid import Grid, about_zero, exact_squares, square_of
+from .grid import Grid, decided, exact_squares, square_of
 from .inputs import check_int, check_points, require, widest_dtype, working_dtype
 from .neighbors import survey
 
@@ -166,10 +166,8 @@ class AllPairs:
             finished = 512
 
     def beyond(self, q: Tensor, c: Tensor, radius: float) -> Tensor:
-        beyond = self.left[q[0]] @ self.right[c[0]].T
-        i, j = about_zero(beyond, self.slack)
-        beyond[i, j] = torch.where(exact_squares(self.points[q[0, i]], self.points[c[0, j]]) <= self.limit, -1.0, 1.0).to(beyond.dtype)
-        return beyond[None]
+        near = lambda i, j: exact_squares(self.points[q[0, i]], self.points[c[0, j]]) <= self.limit
+        return decided(self.left[q[0]] @ self.right[c[0]].T, self.slack, near)[None]
 
     within, counts = Grid.within, Grid.counts
 

@@ -86,15 +86,26 @@ def _refill(totals: Tensor, data: Data, steps: Sums | Few, centroids: Tensor, la
     return totals
 
 # %% ../nbs/10_kmeans.ipynb #538c6cff
+def _take(filled: Tensor, data: Data, centroids: Tensor, labels: Tensor):
+    "Give the centroids `filled` (m,), which had no points, those that are nearest to them now, in `labels`."
+    points, dtype = data.points, working_dtype(data.points)
+    best = filled[nearest(points, centroids[filled], dtype)[0]]
+    own, new = (_own_squares(points, centroids.to(dtype), named) for named in (labels, best))
+    near = (new <= own * (1 + 1e-3)).nonzero()[:, 0]
+    labels[near] = nearest(points.index_select(0, near), centroids, dtype)[0]
+
+
 def _label(centroids: Tensor, data: Data, steps: Sums | Few) -> tuple[Tensor, Tensor, int, Tensor]:
     "-> centroids, labels, how many clusters are empty (none that could be filled), how many labels scores alone had wrong."
+    labels, wrong = steps.nearest(centroids)
     while True:
-        labels, wrong = steps.nearest(centroids)
         masses = data.team.total(labels.bincount(data.weights, minlength=len(centroids)).to(data.wide))
         empty = (masses == 0).nonzero()[:, 0]
         rows = _farthest(len(empty), data, centroids, labels, apart=True)[0] if len(empty) else empty
         if not len(rows): return centroids, labels, len(empty), wrong
-        centroids = centroids.index_copy(0, empty[:len(rows)], rows.to(centroids.dtype))
+        filled = empty[:len(rows)]
+        centroids = centroids.index_copy(0, filled, rows.to(centroids.dtype))
+        _take(filled, data, centroids, labels)
 
 # %% ../nbs/10_kmeans.ipynb #fce14f45
 def _lloyd(start: Tensor, data: Data, max_iters: int, limit: float, differences: bool, show) -> tuple[Tensor, int, Sums | Few]:

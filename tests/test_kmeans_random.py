@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from torch import Generator
 
 from clusterlab import assignment, centroid_update, initialization
-from clusterlab.assignment import nearest
-from clusterlab.kmeans import _fit, assign, inertia, k_means_cluster
+from clusterlab.kmeans import _farthest, _fit, assign, inertia, k_means_cluster
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import stale_labels  # noqa: E402
@@ -312,7 +311,7 @@ def test_pictures_in_bytes_and_halves_at_an_offset():
 def test_many_copies_of_few_points_do_not_need_a_pass_for_each_empty_cluster(monkeypatch):
     "The farthest points may all be copies of one: clusters that get copies stay empty, and each pass over the points fills one."
     calls = []
-    monkeypatch.setattr("clusterlab.kmeans.nearest", lambda *a: calls.append(1) or nearest(*a))
+    monkeypatch.setattr("clusterlab.kmeans._farthest", lambda *a, **o: calls.append(1) or _farthest(*a, **o))
     points = torch.randn(100, 2, generator=seeded()).repeat_interleave(150, 0)
     _, labels = k_means_cluster(100, points, 1, init=torch.zeros(100, 2))
-    assert labels.unique().numel() == 100 and len(calls) <= 12
+    assert labels.unique().numel() == 100 and 1 <= len(calls) <= 12
