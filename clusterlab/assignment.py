@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TILE', 'BLOCK', 'KEPT', 'SMALL', 'by_differences', 'largest', 'exact_products', 'squares', 'score_error', 'Tiles',
-           'few', 'nearest']
+           'few', 'by_all_differences', 'nearest']
 
 # %% ../nbs/10_assignment.ipynb #95eddff8
 import math
@@ -124,14 +124,18 @@ def few(n: int, k: int, d: int) -> bool:
     return n * max(k, d) <= SMALL
 
 
+def by_all_differences(points: Tensor, centroids: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
+    "The label (n,) of each point's nearest centroid; and how many scores with this error may have wrong: all, if the points lie too near to their centroids for it, or none."
+    distances, labels = by_differences(points, centroids).min(1)
+    return labels, (8e3 * error * len(labels) > squares(distances[None])) * len(labels)
+
+
 def nearest(points: Tensor, centroids: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | int]:
     "The label (n,) of each point's nearest centroid, by scores and, where two are as near as rounding, by differences; and how many the scores had wrong."
     exact, (k, d) = centroids.to(dtype), centroids.shape
     mean = exact.mean(0)
     reach = squares(exact - mean).max()
-    if few(len(points), k, d):
-        distances, labels = by_differences(points.to(dtype), exact).min(1)
-        return labels, (8e3 * score_error(exact) * reach * len(points) > squares(distances[None])) * len(points)
+    if few(len(points), k, d): return by_all_differences(points.to(dtype), exact, score_error(exact) * reach)
     tiles = Tiles(points, k, dtype, mean if mean.square().sum() > reach else None)
     tiles.set(tiles.shift(exact))
     labels, wrong = torch.empty(len(points), dtype=torch.long, device=points.device), 0

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .assignment import BLOCK, Tiles, by_differences, nearest, score_error, squares
+from .assignment import BLOCK, Tiles, by_all_differences, nearest, score_error
 from .inputs import widest_dtype
 
 # %% ../nbs/10_centroid_update.ipynb #a75ef6c0
@@ -140,10 +140,9 @@ class Few:
     def shift(self, rows: Tensor) -> Tensor: return rows - self.center
 
     def nearest(self, centroids: Tensor) -> tuple[Tensor, Tensor]:
-        "As the function `nearest`; all are called wrong if the points lie so near to their centroids that scores in the widest float may be."
+        "As the function `nearest`, for scores in the widest float."
         dtype = torch.promote_types(centroids.dtype, torch.float32)
-        distances, labels = by_differences(self.points.to(dtype), centroids.to(dtype)).min(1)
-        return labels, (8e3 * score_error(self.rows.T) * self.lengths.max() * len(labels) > squares(distances[None])) * len(labels)
+        return by_all_differences(self.points.to(dtype), centroids.to(dtype), score_error(self.rows.T) * self.lengths.max())
 
     def step(self, centroids: Tensor) -> tuple[Tensor, Tensor]:
         self.middles.copy_(centroids)
