@@ -109,14 +109,13 @@ class Tiles:
             labels[at] = found
         return labels
 
-    def leads(self, rows: Tensor, *block: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        "For the rows of a block, each (m,): the label; by how much its score leads the second best, less what rounding can do; the most that the distances to these two can sum to."
+    def leads(self, rows: Tensor, *block: Tensor) -> tuple[Tensor, ...]:
+        "For the rows of a block, each (m,): the label, its score, the second best score, the squared length, and what rounding can do to the difference of the two scores."
         best, label = largest(scores := self.score(*block))
         second = scores.scatter_(1, label[:, None], -math.inf).amax(1)
         best, label, second = (t.view(-1)[:len(rows)] for t in (best, label, second))
         own = squares(rows)
-        error = score_error(rows) * (10 * own - 4 * best)
-        return label, best - second - error, sum((own - 2 * score + error).clamp_min_(0).sqrt_() for score in (best, second))
+        return label, best, second, own, torch.sub(own, best, alpha=0.4).mul_(10 * score_error(rows))
 
 # %% ../nbs/10_assignment.ipynb #7b092bd3
 def few(n: int, k: int, d: int) -> bool:
@@ -140,9 +139,9 @@ def nearest(points: Tensor, centroids: Tensor, dtype: torch.dtype) -> tuple[Tens
     tiles.set(tiles.shift(exact))
     labels, wrong = torch.empty(len(points), dtype=torch.long, device=points.device), 0
     for at, rows, *block in tiles.blocks():
-        label, lead, _ = tiles.leads(rows, *block)
+        label, best, second, _, error = tiles.leads(rows, *block)
         labels[at] = label
-        doubt = (lead <= 0).nonzero()[:, 0]
+        doubt = (best - second <= error).nonzero()[:, 0]
         for some in doubt.split(max(1, BLOCK // k)):
             sure = by_differences(points[at].index_select(0, some).to(dtype), exact).argmin(1)
             wrong += (sure != label[some]).sum()

@@ -26,9 +26,10 @@ class Bounds:
         "Labels and bounds anew, of `some` points (m,) or all."
         drift = self.drift.to(self.until.dtype)
         for at, rows, *block in self.tiles.blocks(some):
-            label, lead, reach = self.tiles.leads(rows, *block)
+            label, best, second, own, error = self.tiles.leads(rows, *block)
             labels[at] = label.to(labels.dtype)
-            self.until[at] = (drift.index_select(0, label) + 2 * lead / reach) * (1 - 1e-6)
+            reach = sum((own - 2 * score + error).clamp_min_(0).sqrt_() for score in (best, second))
+            self.until[at] = (drift.index_select(0, label) + 2 * (best - second - error) / reach) * (1 - 1e-6)
 
     def passed(self, centroids: Tensor, labels: Tensor) -> Tensor:
         "The points (m,) whose label may change now that the centroids are these (k, d)."

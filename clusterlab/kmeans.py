@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from .assignment import exact_products, nearest, squares
+from .assignment import BLOCK, exact_products, nearest
 from .bars import progress_bar
 from .centroid_update import Few, Sums
 from .inputs import check_centroids, check_points, check_tensor, require, result_dtype, widest_dtype, working_dtype
@@ -46,8 +46,11 @@ def k_means_plus_plus(k: int, points: Tensor, *, weights: Tensor | None = None, 
 # %% ../nbs/10_kmeans.ipynb #78196452
 def _own_squares(points: Tensor, centroids: Tensor, labels: Tensor) -> Tensor:
     "Squared distance of each point to the centroid of its label, (n,)."
-    own = torch.empty(len(points), dtype=centroids.dtype, device=points.device)
-    for x, label, out in row_blocks(points, labels, own): out.copy_(squares(x.to(centroids.dtype) - centroids.index_select(0, label.long())))
+    n, d = points.shape
+    own, room = centroids.new_empty(n), centroids.new_empty(min(n, max(1, BLOCK // d)), d)
+    for x, label, out in row_blocks(points, labels, own):
+        gap = torch.index_select(centroids, 0, label.long(), out=room[:len(x)]).sub_(x)
+        torch.sum(gap.square_(), 1, out=out)
     return own
 
 
@@ -56,18 +59,20 @@ def _inertia(data: Data, centroids: Tensor, labels: Tensor) -> float:
     return data.team.total((own if data.weights is None else own * data.weights).sum(dtype=data.wide)).item() * data.unit
 
 
-def _farthest(m: int, data: Data, centroids: Tensor, labels: Tensor, apart: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-    "The points farthest from their own centroids, m or fewer: their rows, labels and weights. None is at its centroid or without weight; no two as far if `apart`."
-    own = _own_squares(data.points, centroids.to(working_dtype(data.points)), labels)
-    if data.weights is not None: own[data.weights == 0] = 0
-    if apart:
-        values, order = own.sort(descending=True, stable=True)
-        own = torch.zeros_like(own).index_copy_(0, order, torch.where(values.diff(prepend=values.new_full((1,), -1)) == 0, 0, values))
-    top = own.topk(min(m, len(own)))
+def _farthest(m: int, data: Data, own: Tensor, labels: Tensor, apart: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    "The points farthest from their own centroids by their squares `own` (n,), m or fewer: rows, labels and weights. None is at its centroid or without weight; no two as far if `apart`."
+    if data.weights is not None: own = own.where(data.weights > 0, 0)
+    count = m
+    while True:
+        far, rows = own.topk(min(count, len(own)))
+        if not apart: break
+        new = far.diff(prepend=far.new_full((1,), -1)).nonzero()[:m, 0]
+        if len(new) == m or count >= len(own): far, rows = far[new], rows[new]; break
+        count *= 4
     found = torch.zeros(m, data.points.shape[1] + 3, dtype=data.wide, device=own.device)
-    weights = 1 if data.weights is None else data.weights[top.indices]
-    for column, values in enumerate((top.values, labels[top.indices], weights)): found[:len(top.values), column] = values
-    found[:len(top.values), 3:] = data.points[top.indices].to(data.wide)
+    weights = 1 if data.weights is None else data.weights[rows]
+    for column, values in enumerate((far, labels[rows], weights)): found[:len(rows), column] = values
+    found[:len(rows), 3:] = data.points[rows].to(data.wide)
     found = data.team.gather(found).flatten(0, 1)
     found = found[found[:, 0].argsort(descending=True, stable=True)][:m]
     found = found[found[:, 0] > 0]
@@ -77,7 +82,7 @@ def _farthest(m: int, data: Data, centroids: Tensor, labels: Tensor, apart: bool
 def _refill(totals: Tensor, data: Data, steps: Sums | Few, centroids: Tensor, labels: Tensor) -> Tensor:
     "Give each cluster without mass one of the points farthest from their centroids, in totals (k, d + 1)."
     empty = (totals[:, -1] == 0).nonzero()[:, 0]
-    rows, owners, weights = _farthest(len(empty), data, centroids, labels)
+    rows, owners, weights = _farthest(len(empty), data, _own_squares(data.points, centroids.to(working_dtype(data.points)), labels), labels)
     given = torch.cat([steps.shift(rows), torch.ones_like(weights)[:, None]], 1) * weights[:, None]
     before = totals[:, -1].clone()
     totals.index_add_(0, owners, given, alpha=-1)
@@ -86,12 +91,10 @@ def _refill(totals: Tensor, data: Data, steps: Sums | Few, centroids: Tensor, la
     return totals
 
 # %% ../nbs/10_kmeans.ipynb #538c6cff
-def _take(filled: Tensor, data: Data, centroids: Tensor, labels: Tensor):
-    "Give the centroids `filled` (m,), which had no points, those that are nearest to them now, in `labels`."
-    points, dtype = data.points, working_dtype(data.points)
-    best = filled[nearest(points, centroids[filled], dtype)[0]]
-    own, new = (_own_squares(points, centroids.to(dtype), named) for named in (labels, best))
-    near = (new <= own * (1 + 1e-3)).nonzero()[:, 0]
+def _take(filled: Tensor, points: Tensor, centroids: Tensor, labels: Tensor, own: Tensor):
+    "Give the centroids `filled` (m,), which had no points, those that are nearest to them now, in `labels`; `own` (n,) are the squared distances by the labels so far."
+    some, dtype = centroids[filled], working_dtype(points)
+    near = (_own_squares(points, some.to(dtype), nearest(points, some, dtype)[0]) <= own * (1 + 1e-3)).nonzero()[:, 0]
     labels[near] = nearest(points.index_select(0, near), centroids, dtype)[0]
 
 
@@ -100,12 +103,14 @@ def _label(centroids: Tensor, data: Data, steps: Sums | Few) -> tuple[Tensor, Te
     labels, wrong = steps.nearest(centroids)
     while True:
         masses = data.team.total(labels.bincount(data.weights, minlength=len(centroids)).to(data.wide))
-        empty = (masses == 0).nonzero()[:, 0]
-        rows = _farthest(len(empty), data, centroids, labels, apart=True)[0] if len(empty) else empty
+        empty = rows = (masses == 0).nonzero()[:, 0]
+        if len(empty):
+            own = _own_squares(data.points, centroids.to(working_dtype(data.points)), labels)
+            rows = _farthest(len(empty), data, own, labels, apart=True)[0]
         if not len(rows): return centroids, labels, len(empty), wrong
         filled = empty[:len(rows)]
         centroids = centroids.index_copy(0, filled, rows.to(centroids.dtype))
-        _take(filled, data, centroids, labels)
+        _take(filled, data.points, centroids, labels, own)
 
 # %% ../nbs/10_kmeans.ipynb #fce14f45
 def _lloyd(start: Tensor, data: Data, max_iters: int, limit: float, differences: bool, show) -> tuple[Tensor, int, Sums | Few]:
