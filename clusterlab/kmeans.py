@@ -92,9 +92,10 @@ def _refill(totals: Tensor, data: Data, steps: Sums | Few, centroids: Tensor, la
 
 # %% ../nbs/10_kmeans.ipynb #538c6cff
 def _take(filled: Tensor, points: Tensor, centroids: Tensor, labels: Tensor, own: Tensor):
-    "Give the centroids `filled` (m,), which had no points, those that are nearest to them now, in `labels`; `own` (n,) are the squared distances by the labels so far."
+    "Give the centroids `filled` (m,), which had no points with weight, those that are nearest to them now, in `labels`; `own` (n,) are the squared distances by the labels so far."
     some, dtype = centroids[filled], working_dtype(points)
-    near = (_own_squares(points, some.to(dtype), nearest(points, some, dtype)[0]) <= own * (1 + 1e-3)).nonzero()[:, 0]
+    weightless = torch.zeros(len(centroids), dtype=torch.bool, device=labels.device).index_fill_(0, filled, True)[labels]
+    near = (_own_squares(points, some.to(dtype), nearest(points, some, dtype)[0]) <= own * (1 + 1e-3)).logical_or_(weightless).nonzero()[:, 0]
     labels[near] = nearest(points.index_select(0, near), centroids, dtype)[0]
 
 
