@@ -101,11 +101,11 @@ class Tiles:
         if self.differences: return torch.neg(by_differences(centroids, x), out=scores)
         return torch.baddbmm(self.bias, centroids, x.transpose(1, 2), out=scores)
 
-    def assign(self, labels: Tensor) -> Tensor:
-        "The label of each point; in `labels` (n,), unless one block holds all."
+    def assign(self, labels: Tensor | None = None) -> Tensor:
+        "The label of each point, in `labels` (n,), which may be left out if one block holds all."
         for at, rows, *block in self.blocks():
             found = largest(self.score(*block))[1].view(-1)[:len(rows)]
-            if self.only: return found
+            if labels is None: return found
             labels[at] = found
         return labels
 
@@ -123,19 +123,20 @@ def few(n: int, k: int, d: int) -> bool:
     return n * max(k, d) <= SMALL
 
 
-def by_all_differences(points: Tensor, centroids: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
+def by_all_differences(points: Tensor, centroids: Tensor, error: float) -> tuple[Tensor, int]:
     "The label (n,) of each point's nearest centroid; and how many scores with this error may have wrong: all, if the points lie too near to their centroids for it, or none."
     distances, labels = by_differences(points, centroids).min(1)
-    return labels, (8e3 * error * len(labels) > squares(distances[None])) * len(labels)
+    return labels, len(labels) if 8e3 * error * len(labels) > distances.square_().sum().item() else 0
 
 
-def nearest(points: Tensor, centroids: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | int]:
+def nearest(points: Tensor, centroids: Tensor, dtype: torch.dtype, tiles: Tiles | None = None) -> tuple[Tensor, Tensor | int]:
     "The label (n,) of each point's nearest centroid, by scores and, where two are as near as rounding, by differences; and how many the scores had wrong."
     exact, (k, d) = centroids.to(dtype), centroids.shape
-    mean = exact.mean(0)
-    reach = squares(exact - mean).max()
-    if few(len(points), k, d): return by_all_differences(points.to(dtype), exact, score_error(exact) * reach)
-    tiles = Tiles(points, k, dtype, mean if mean.square().sum() > reach else None)
+    if tiles is None:
+        mean = exact.mean(0)
+        reach = squares(exact - mean).max()
+        if few(len(points), k, d): return by_all_differences(points.to(dtype), exact, score_error(exact) * reach.item())
+        tiles = Tiles(points, k, dtype, mean if mean.square().sum() > reach else None)
     tiles.set(tiles.shift(exact))
     labels, wrong = torch.empty(len(points), dtype=torch.long, device=points.device), 0
     for at, rows, *block in tiles.blocks():

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .assignment import BLOCK, Tiles, by_all_differences, nearest, score_error
+from .assignment import BLOCK, SMALL, TILE, Tiles, by_all_differences, nearest, score_error
 from .inputs import widest_dtype
 
 # %% ../nbs/10_centroid_update.ipynb #a75ef6c0
@@ -47,16 +47,17 @@ DEAR = 2048
 class Sums:
     "For each cluster the weighted sum and the mass of its points, in the widest float; feature by feature where these are few, so that threads write apart."
     def __init__(self, tiles: Tiles, k: int, weights: Tensor | None):
-        d, device = tiles.points.shape[1], tiles.points.device
+        (n, d), device = tiles.points.shape, tiles.points.device
+        whole = tiles.only and (n <= SMALL or device.type != "cpu")
         self.tiles, self.weights, self.axis = tiles, weights, 1 if d <= 8 else 0
         room = lambda m: torch.ones((d + 1, m) if self.axis else (m, d + 1), dtype=widest_dtype(device), device=device)
         self.center = 0 if tiles.center is None else tiles.center.to(widest_dtype(device))
-        self.totals, self.gone, self.rows = room(k), room(k), room(len(tiles.points) if tiles.only else max(1, BLOCK // 2 // (d + 1)))
-        self.loaded = self._load(tiles.points, weights) if tiles.only else None
+        self.totals, self.gone, self.rows = room(k), room(k), room(n if whole else min(n, max(1, BLOCK // 2 // (d + 1))))
+        self.loaded = self._load(tiles.points, weights) if whole else None
         small = torch.uint8 if k <= 256 else torch.int16 if k <= 1 << 15 else torch.int32
-        self.labels, self.spare = None, torch.empty(len(tiles.points), dtype=small, device=device)
-        self.bounds, self.changed = None, len(tiles.points)
-        self.enough = len(tiles.points) / 20 if d * k >= DEAR and k > 1 and device.type == "cpu" and not (tiles.differences or tiles.only) else -1
+        self.labels, self.spare = None, None if whole else torch.empty(n, dtype=small, device=device)
+        self.bounds, self.changed = None, n
+        self.enough = n / 20 if d * k >= DEAR and k > 1 and device.type == "cpu" and not (tiles.differences or tiles.only) else -1
 
     def _load(self, rows: Tensor, weights: Tensor | None) -> Tensor:
         "Each row less the center, with a 1 behind it, times its weight."
@@ -78,7 +79,8 @@ class Sums:
         else: new = self.tiles.assign(new)
         if self.labels is None: self.refill(new)
         else: self.update(self.labels, new)
-        self.labels, self.spare = new, torch.empty_like(new) if self.labels is None else self.labels
+        if self.loaded is None: self.spare = torch.empty_like(new) if self.labels is None else self.labels
+        self.labels = new
         return new, self.totals.T if self.axis else self.totals
 
     def _passed(self, centroids: Tensor) -> Tensor | None:
@@ -91,7 +93,7 @@ class Sums:
     def nearest(self, centroids: Tensor) -> tuple[Tensor, Tensor | int]:
         "As the function `nearest`, for all points and centroids (k, d) to which those of the last step have moved."
         some = self._passed(centroids.to(self.totals.dtype) - self.center)
-        if some is None: return nearest(self.tiles.points, centroids, self.tiles.dtype)
+        if some is None: return nearest(self.tiles.points, centroids, self.tiles.dtype, None if self.tiles.differences else self.tiles)
         labels, wrong = self.labels.long(), 0
         for part in some.split(self.tiles.step):
             labels[part], more = nearest(self.tiles.points.index_select(0, part), centroids, self.tiles.dtype)
@@ -126,28 +128,32 @@ class Sums:
 
 # %% ../nbs/10_centroid_update.ipynb #21ea0a1d
 class Few:
-    "A step as that of `Sums`, for few points: all at once, in the widest float, feature by feature."
+    "A step as that of `Sums`, for few points: all at once, in the widest float, feature by feature; scores in tiles, padded to equal size."
     def __init__(self, points: Tensor, k: int, center: Tensor, weights: Tensor | None):
         (n, d), self.points, self.center = points.shape, points, center
-        self.rows = torch.full((d + 1, n), -0.5, dtype=center.dtype, device=points.device)
-        torch.sub(points.T, center[:, None], out=self.rows[:d])
-        self.loaded = self.rows.clone()
+        tiles = -(-n // TILE) or 1
+        c = -(-n // tiles) or 1
+        self.rows = torch.full((d + 1, tiles * c), -0.5, dtype=center.dtype, device=points.device)
+        torch.sub(points.T, center[:, None], out=self.rows[:d, :n])
+        self.loaded = self.rows[:, :n].clone()
         self.loaded[d] = 1
         if weights is not None: self.loaded *= weights
-        self.plane, self.scores, self.totals = (self.rows.new_zeros(s) for s in ((k, d + 1), (k, n), (d + 1, k)))
+        self.plane, self.scores, self.totals = (self.rows.new_zeros(s) for s in ((k, d + 1), (tiles, k, c), (d + 1, k)))
         self.middles, self.lengths = self.plane[:, :d], self.plane[:, d]
-        self.image = self.scores.view(1, k, 1, n).permute(0, 3, 1, 2) if n and points.device.type == "cpu" else None
+        self.product = self.plane.expand(tiles, -1, -1), self.rows.view(d + 1, tiles, c).transpose(0, 1)
+        self.image = self.scores[:, :, None].permute(0, 3, 1, 2) if points.device.type == "cpu" else None
 
     def shift(self, rows: Tensor) -> Tensor: return rows - self.center
 
-    def nearest(self, centroids: Tensor) -> tuple[Tensor, Tensor]:
+    def nearest(self, centroids: Tensor) -> tuple[Tensor, int]:
         "As the function `nearest`, for scores in the widest float."
         dtype = torch.promote_types(centroids.dtype, torch.float32)
-        return by_all_differences(self.points.to(dtype), centroids.to(dtype), score_error(self.rows.T) * self.lengths.max())
+        return by_all_differences(self.points.to(dtype), centroids.to(dtype), score_error(self.rows.T) * self.lengths.max().item())
 
     def step(self, centroids: Tensor) -> tuple[Tensor, Tensor]:
         self.middles.copy_(centroids)
         torch.linalg.vecdot(centroids, centroids, out=self.lengths)
-        torch.mm(self.plane, self.rows, out=self.scores)
-        labels = self.scores.argmax(0) if self.image is None else F.max_pool2d(self.image, (len(centroids), 1), return_indices=True)[1].view(-1)
+        torch.bmm(*self.product, out=self.scores)
+        labels = self.scores.argmax(1) if self.image is None else F.max_pool2d(self.image, (len(centroids), 1), return_indices=True)[1]
+        labels = labels.view(-1)[:len(self.points)]
         return labels, self.totals.zero_().index_add_(1, labels, self.loaded).T

@@ -53,8 +53,8 @@ def moments(points: Tensor, weights: Tensor | None, team: Team) -> tuple[Tensor,
     "Weighted mean (d,), and the weighted mean of the squared distance to it."
     wide, work = widest_dtype(points.device), working_dtype(points)
     if team.size == 1 and weights is None and points.numel() <= SMALL:
-        variance, mean = torch.var_mean(points.to(wide), 0, correction=0)
-        return mean, variance.sum().item(), float(len(points))
+        mean = points.mean(0, dtype=wide)
+        return mean, (points - mean).square_().sum().item() / len(points), float(len(points))
     sums = torch.zeros(points.shape[1] + 1, dtype=wide, device=points.device)
     for x, w in row_blocks(points, weights):
         x = x.to(work)
