@@ -122,8 +122,8 @@ class Sums:
         self.gone.zero_()
         for some in moved.split(self.rows.shape[self.axis]):
             loaded = self._load(self.tiles.points.index_select(0, some), None)
-            self.totals.index_add_(self.axis, new[some].long(), loaded)
-            self.gone.index_add_(self.axis, old[some].long(), loaded)
+            self.totals.index_add_(self.axis, new.index_select(0, some).long(), loaded)
+            self.gone.index_add_(self.axis, old.index_select(0, some).long(), loaded)
         self.totals -= self.gone
 
 # %% ../nbs/10_centroid_update.ipynb #21ea0a1d
