@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .assignment import exact_products, squares
 from .bars import progress_bar
-from .grid import Grid, decided, exact_squares, square_of
+from .grid import Grid, decided, exact_squares, spares, square_of
 from .inputs import check_int, check_points, require, widest_dtype, working_dtype
 from .neighbors import survey
 
@@ -36,8 +36,8 @@ def _strike_core(near, todo: Tensor, radius: float, min_samples: int, progress: 
     "Strike the core points off `todo` (n + 1,), in the order of `near`."
     counts = torch.zeros(len(todo), dtype=torch.int32, device=todo.device)
     for q, c in _tiles(near, todo, "counting", progress):
-        counts[q] += near.counts(q, c, radius).int()
-        todo[q] = counts[q] < min_samples
+        counts[q] = found = counts[q] + near.counts(q, c, radius).int()
+        todo[q] = found < min_samples
 
 # %% ../nbs/13_dbscan.ipynb #86514fa2
 def join(labels: Tensor, u: Tensor, v: Tensor) -> Tensor:
@@ -88,13 +88,13 @@ class Cores:
 
     def pairs(self) -> Iterator[tuple[Tensor, Tensor]]:
         "All pairs of cells near enough to each other, each once, in portions; those of one component left out."
-        for row in self.rows:
-            if row < 0: continue
-            first = torch.searchsorted(self.key, self.key + (row - self.reach if row else 1))
-            length = torch.searchsorted(self.key, self.key + row + self.reach, right=True) - first
+        rows, cells = torch.tensor([row for row in self.rows if row >= 0], dtype=self.key.dtype, device=self.key.device), self.key[:, None]
+        for some in rows.split(1 + PAIRS // (1 + 16 * len(cells))):
+            first = torch.searchsorted(self.key, cells + torch.where(some > 0, some - self.reach, 1)).flatten()
+            length = torch.searchsorted(self.key, cells + some + self.reach, right=True).flatten() - first
             for part in parts(length):
                 u, v = spans(first[part], length[part])
-                yield self.apart(u + part.start, v)
+                yield self.apart((u + part.start) // len(some), v)
 
     def meet(self, u: Tensor, v: Tensor) -> None:
         "Join the cells whose first core points are within the radius."
@@ -149,7 +149,7 @@ class AllPairs:
         x = points - center.to(points.dtype)
         error = 2 * (points.shape[1] + 8) * (squares(x).max().item() + self.limit)
         if error * torch.finfo(x.dtype).eps > self.limit / 100: x = points.to(center.dtype) - center
-        self.slack = error * torch.finfo(x.dtype).eps + torch.finfo(points.dtype).tiny
+        self.slack, self.spares = error * torch.finfo(x.dtype).eps + torch.finfo(points.dtype).tiny, spares(x)
         length, one = squares(x)[:, None], x.new_ones(len(x), 1)
         self.left, self.right = torch.cat([-2 * x, one, length - self.limit], 1), torch.cat([x, length, one], 1)
 
@@ -167,7 +167,8 @@ class AllPairs:
 
     def beyond(self, q: Tensor, c: Tensor, radius: float) -> Tensor:
         near = lambda i, j: exact_squares(self.points[q[0, i]], self.points[c[0, j]]) <= self.limit
-        return decided(self.left[q[0]] @ self.right[c[0]].T, self.slack, near)[None]
+        product, spare = self.spares
+        return decided(torch.mm(self.left[q[0]], self.right[c[0]].T, out=product.resize_(q.shape[1], c.shape[1])), self.slack, near, spare)[None]
 
     within, counts = Grid.within, Grid.counts
 
