@@ -56,7 +56,7 @@ def near_step(points: Tensor, weights: Tensor, kernel: str = "gaussian", cutoff:
         x = grid.take(q)
         origin = [a[:, :1] for a in x]
         y = [(a - o).clamp_(max=1e15) for a, o in zip(grid.take(c), origin)]
-        squared = sum((a - o)[:, :, None].sub(b[:, None]).square_() for a, o, b in zip(x, origin, y))
+        squared = grid.squares_between([a - o for a, o in zip(x, origin)], y)
         w = weight[c]
         total = torch.bmm(kernel_of(squared, kernel), torch.stack([*(b * w for b in y), w], 2))
         out[q] = total[..., :-1] / total[..., -1:] + torch.stack(origin, 2)
@@ -121,9 +121,11 @@ class Mesh:
         for column, wave in zip(table.T, (waves, *(waves * s for s in self.slopes))): column.copy_(torch.fft.irfftn(wave, s=self.shape).view(-1))
         return table
 
-    def step(self, points: Tensor, weights: Tensor, chunk: int = 1 << 18) -> Tensor:
-        "As exact_step."
-        mass, few, d = points.new_zeros(math.prod(self.shape)), len(points) <= chunk, points.shape[1]
+    def step(self, points: Tensor, weights: Tensor, chunk: int | None = None) -> Tensor:
+        "As exact_step, a chunk of points at a time: on a CPU as many as have a million nodes around them."
+        mass, d = points.new_zeros(math.prod(self.shape)), points.shape[1]
+        chunk = chunk or max(1, (1 << (20 if points.device.type == "cpu" else 24)) // self.order**d)
+        few = len(points) <= chunk
         for x, w in zip(points.split(chunk), weights.split(chunk)):
             nodes, shares = self.stencil(x)
             mass.scatter_add_(0, nodes.flatten(), (shares * w[:, None]).flatten())

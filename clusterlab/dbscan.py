@@ -167,8 +167,8 @@ class AllPairs:
 
     def beyond(self, q: Tensor, c: Tensor, radius: float) -> Tensor:
         near = lambda i, j: exact_squares(self.points[q[0, i]], self.points[c[0, j]]) <= self.limit
-        product, spare = self.spares
-        return decided(torch.mm(self.left[q[0]], self.right[c[0]].T, out=product.resize_(q.shape[1], c.shape[1])), self.slack, near, spare)[None]
+        product = torch.mm(self.left[q[0]], self.right[c[0]].T, out=self.spares[0].resize_(q.shape[1], c.shape[1]))
+        return decided(product, self.slack, near, self.spares[1])[None]
 
     within, counts = Grid.within, Grid.counts
 

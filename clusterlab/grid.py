@@ -189,14 +189,18 @@ class Grid:
         "The coordinates of the points at sorted positions i, of any shape: a tensor for each axis."
         return self.own.take(i)
 
-    def squared_distances(self, q: Tensor, c: Tensor) -> Tensor:
-        "Queries (b, t) and candidates (b, c) -> squared distances (b, t, c), by differences; the next call overwrites them."
-        total, e = (spare.resize_(*q.shape, c.shape[1]) for spare in self.spares)
-        for axis, (x, y) in enumerate(zip(self.asking.take(q), self.take(c))):
+    def squares_between(self, xs: list[Tensor], ys: list[Tensor]) -> Tensor:
+        "Coordinates (b, t) and (b, c), a tensor for each axis -> squared distances (b, t, c), by differences; the next call overwrites them."
+        total, e = (spare.resize_(*xs[0].shape, ys[0].shape[1]) for spare in self.spares)
+        for axis, (x, y) in enumerate(zip(xs, ys)):
             torch.sub(x[:, :, None], y[:, None, :], out=e if axis else total)
             if axis: total.addcmul_(e, e)
             else: total.square_()
         return total
+
+    def squared_distances(self, q: Tensor, c: Tensor) -> Tensor:
+        "Those of queries (b, t) and candidates (b, c)."
+        return self.squares_between(self.asking.take(q), self.take(c))
 
     def beyond(self, q: Tensor, c: Tensor, radius: float) -> Tensor:
         "By how much the squared distances of queries (b, t) and candidates (b, c) exceed the squared radius, (b, t, c): at most 0 for those within, decided in float64 where rounding could."

@@ -63,9 +63,9 @@ def moments(points: Tensor, weights: Tensor | None, team: Team) -> tuple[Tensor,
         sums[-1] += len(x) if w is None else w.sum()
     sums = team.total(sums)
     mean, square = sums[:-1] / sums[-1], sums.new_zeros(())
-    near = mean.to(work)
+    near, room = mean.to(work), points.new_empty(min(len(points), max(1, BLOCK // points.shape[1])), points.shape[1], dtype=work)
     for x, w in row_blocks(points, weights):
-        gap = x.to(work) - near
+        gap = torch.sub(x, near, out=room[:len(x)])
         square += gap.square_().sum() if w is None else (squares(gap) * w).sum()
     return mean, (team.total(square) / sums[-1]).item(), sums[-1].item()
 

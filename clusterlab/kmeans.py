@@ -61,8 +61,7 @@ def _inertia(data: Data, centroids: Tensor, labels: Tensor) -> float:
 
 def _farthest(m: int, data: Data, own: Tensor, labels: Tensor, apart: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     "The points farthest from their own centroids by their squares `own` (n,), m or fewer: rows, labels and weights. None is at its centroid or without weight; no two as far if `apart`."
-    if data.weights is not None: own = own.where(data.weights > 0, 0)
-    count = m
+    count, own = m, own if data.weights is None else own.where(data.weights > 0, 0)
     while True:
         far, rows = own.topk(min(count, len(own)))
         if not apart: break
