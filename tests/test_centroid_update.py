@@ -68,6 +68,24 @@ def test_a_step_of_few_points_is_a_step_of_many(n, k, d, weighted):
     assert torch.allclose(one.shift(points.double()), other.shift(points))
 
 
+@pytest.mark.parametrize("n", [assignment.SMALL, assignment.SMALL + 1])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_one_block_of_many_points_moves_only_what_moved(n, weighted):
+    g = seeded()
+    points = torch.randn(n, 2, generator=g)
+    weights = torch.rand(n, generator=g, dtype=torch.float64) if weighted else None
+    steps, centroids = Sums(Tiles(points, 3, torch.float32), 3, weights), points[:3].double()
+    assert steps.tiles.only and (steps.loaded is None) == (n > assignment.SMALL)
+    for _ in range(4):
+        labels, totals = steps.step(centroids)
+        assert torch.equal(labels.long(), by_differences(points, centroids.float()).argmin(1))
+        w = torch.ones(n, dtype=torch.float64) if weights is None else weights
+        member = torch.nn.functional.one_hot(labels.long(), 3).double() * w[:, None]
+        assert torch.allclose(totals[:, :-1], member.T @ points.double()) and torch.allclose(totals[:, -1], member.sum(0))
+        centroids = totals[:, :-1] / totals[:, -1:]
+        assert torch.equal(steps.nearest(centroids.float())[0], nearest(points, centroids.float(), torch.float32)[0])
+
+
 # ---- bounds
 
 def crowd(kind: str, n: int, d: int, k: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -75,6 +75,16 @@ def test_equals_the_slow_loop(n, d, seed, kind, min_samples, dtype, scale):
     check(points, eps, min_samples)
 
 
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_rows_of_cells_one_by_one_or_all_at_once(monkeypatch, d):
+    points, eps = torch.rand(1500, d, generator=seeded()), {1: 1e-3, 2: 0.03, 3: 0.09}[d]
+    labels, core = dbscan_cluster(points, eps)
+    assert 1 < len(labels.unique()) and not core.all()
+    monkeypatch.setattr("clusterlab.dbscan.PAIRS", 0)
+    again, core_again = dbscan_cluster(points, eps)
+    assert torch.equal(labels, again) and torch.equal(core, core_again)
+
+
 def test_400_random_cases_equal_scikit_learn_label_for_label():
     found = [benchmark.verdict(seed) for seed in range(400)]
     assert "different" not in found and found.count("equal") >= 380

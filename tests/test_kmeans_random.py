@@ -1,5 +1,6 @@
 "k-means on random cases, small and hostile (those of benchmarks/stale_labels.py), and of a medium size that reaches every branch of the engine; and structures that products of floats cannot see."
 import sys
+import math
 import warnings
 from pathlib import Path
 
@@ -268,6 +269,21 @@ def test_rows_are_drawn_by_mass_in_one_line_or_tile_by_tile(n, tile, seed):
         patch.setattr(initialization, "SMALL", 0)
         assert torch.equal(rows, initialization.draw(initialization.in_tiles(mass, tile), spots, data))
     assert (mass[rows[:, 0].long()] > 0).all() and rows[0] == mass.nonzero()[0] and rows[1] == mass.nonzero()[-1]
+
+
+@given(st.integers(1, 400), st.integers(1, 12), st.booleans(), st.integers(0, 10**6))
+def test_few_points_are_seeded_as_many(n, d, weighted, seed):
+    "All at once or tile by tile, by differences: the same draws, the same candidates, the same centroids."
+    points = torch.randn(n, d, generator=seeded(seed), dtype=torch.float64).round(decimals=seed % 3 + 1)
+    weights = torch.randint(0, 3, (n,), generator=seeded(seed)).double() if weighted else None
+    if weighted and not weights.any(): weights[n // 2] = 1
+    k = min(n, 1 + seed % 9)
+    data = initialization.prepare(k, points, weights)
+    few = initialization.greedy_plus_plus(k, data, seeded(seed))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(initialization, "FewSeeds", lambda data: initialization.Seeds(data, 2 + int(math.log(k)), True))
+        many = initialization.greedy_plus_plus(k, data, seeded(seed))
+    assert torch.equal(few, many)
 
 
 @pytest.mark.parametrize("n", [300, 5000])

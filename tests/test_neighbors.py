@@ -212,6 +212,27 @@ def test_a_tiny_radius_with_more_cells_than_keys_leaves_out_an_axis():
 
 # ---- parts
 
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
+@pytest.mark.parametrize("n", [1, 4096, 4097, 20_000, grids.RADIX - 1, grids.RADIX, grids.RADIX + 1])
+def test_points_are_in_the_order_of_their_keys_and_stay_in_theirs_where_keys_are_equal(n, dtype):
+    "Some thousands of keys are filled up with the largest integer, and it may be among them."
+    top = torch.iinfo(dtype).max
+    key = torch.randint(top - 50, top, (n,), generator=seeded(), dtype=dtype) + (torch.arange(n) % 7 == 0).to(dtype)
+    found = grids.by_key(torch.arange(n, dtype=torch.float64)[:, None], key)
+    wanted = torch.tensor(sorted(range(n), key=key.tolist().__getitem__))
+    assert torch.equal(found.order, wanted) and torch.equal(found.key, key[wanted]) and torch.equal(found.points[:, 0], wanted.double())
+
+
+def test_distances_are_right_in_memory_that_held_others():
+    points = made("gaussian", 300, 3)
+    grid = Grid(points, 1.0)
+    for t, c in [(4, 300), (2, 7), (50, 200)]:
+        q, near = torch.arange(t)[None], torch.randint(300, (1, c), generator=seeded())
+        assert torch.allclose(grid.squared_distances(q, near).double(), exact_squares(grid.points[q][:, :, None], grid.points[near][:, None]), rtol=1e-5)
+    grid.spares[0].resize_(0)
+    assert grid.squared_distances(torch.zeros(grids.MOST // 512 + 1, 16, dtype=torch.long), torch.zeros(grids.MOST // 512 + 1, 16, dtype=torch.long)).abs().max() == 0
+
+
 @given(st.integers(1, 5), st.integers(1, 3000), st.integers(1, 40), st.integers(0, 10**6), st.booleans())
 @settings(max_examples=40)
 def test_smallest_is_topk(m, n, k, seed, ties):
