@@ -43,12 +43,12 @@ def _strike_core(near, todo: Tensor, radius: float, min_samples: int, progress: 
 def join(labels: Tensor, u: Tensor, v: Tensor) -> Tensor:
     "Merge the components of nodes u and v (m,), in place: labels (n,) name the lowest node of each node's component, before and after."
     while True:
-        a, b = labels[u], labels[v]
-        apart = a != b
-        if not apart.any(): return labels
-        u, v = a[apart], b[apart]
+        a, b = labels.index_select(0, u), labels.index_select(0, v)
+        apart = (a != b).nonzero()[:, 0]
+        if not len(apart): return labels
+        u, v = a.index_select(0, apart), b.index_select(0, apart)
         labels.scatter_reduce_(0, torch.maximum(u, v), torch.minimum(u, v), "amin")
-        while not torch.equal(jumped := labels[labels], labels): labels.copy_(jumped)
+        while not torch.equal(jumped := labels.index_select(0, labels), labels): labels.copy_(jumped)
 
 # %% ../nbs/13_dbscan.ipynb #feb9eb93
 PAIRS = 1 << 20
@@ -57,7 +57,7 @@ PAIRS = 1 << 20
 def spans(starts: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     "The numbers start, start + 1, ... of each range, one range after the other: which range, and the number."
     which = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
-    return which, torch.arange(len(which), device=lengths.device) + (starts - lengths.cumsum(0) + lengths)[which]
+    return which, torch.arange(len(which), device=lengths.device) + (starts - lengths.cumsum(0) + lengths).index_select(0, which)
 
 
 def parts(sizes: Tensor, most: int = PAIRS) -> Iterator[slice]:
@@ -77,29 +77,29 @@ class Cores:
         self.key, self.counts = torch.unique_consecutive(fine.key[at], return_counts=True)
         self.starts = self.counts.cumsum(0) - self.counts
         self.cell = torch.repeat_interleave(torch.arange(len(self.key), device=at.device), self.counts)
-        self.labels = torch.arange(len(self.key), device=at.device)
+        self.first, self.labels = self.points[self.starts], torch.arange(len(self.key), device=at.device)
         self.limit, limits = square_of(radius, self.points), torch.finfo(self.points.dtype)
         self.slack = 8 * limits.eps * self.limit + limits.tiny / limits.eps
 
     def apart(self, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         "The pairs that are not yet of one component."
-        apart = self.labels[u] != self.labels[v]
-        return u[apart], v[apart]
+        apart = (self.labels.index_select(0, u) != self.labels.index_select(0, v)).nonzero()[:, 0]
+        return u.index_select(0, apart), v.index_select(0, apart)
 
     def pairs(self) -> Iterator[tuple[Tensor, Tensor]]:
         "All pairs of cells near enough to each other, each once, in portions; those of one component left out."
-        rows, cells = torch.tensor([row for row in self.rows if row >= 0], dtype=self.key.dtype, device=self.key.device), self.key[:, None]
-        for some in rows.split(1 + PAIRS // (1 + 16 * len(cells))):
-            first = torch.searchsorted(self.key, cells + torch.where(some > 0, some - self.reach, 1)).flatten()
-            length = torch.searchsorted(self.key, cells + some + self.reach, right=True).flatten() - first
+        rows, m = torch.tensor([row for row in self.rows if row >= 0], dtype=self.key.dtype, device=self.key.device), len(self.key)
+        for some in rows[:, None].split(1 + PAIRS // (1 + 16 * m)):
+            first = torch.searchsorted(self.key, self.key + torch.where(some > 0, some - self.reach, 1)).flatten()
+            length = torch.searchsorted(self.key, self.key + some + self.reach, right=True).flatten() - first
             for part in parts(length):
                 u, v = spans(first[part], length[part])
-                yield self.apart((u + part.start) // len(some), v)
+                yield self.apart((u + part.start) % m, v)
 
     def meet(self, u: Tensor, v: Tensor) -> None:
         "Join the cells whose first core points are within the radius."
-        hit = squares(self.points[self.starts[u]] - self.points[self.starts[v]]) <= self.limit - self.slack
-        join(self.labels, u[hit], v[hit])
+        hit = (squares(self.first.index_select(0, u) - self.first.index_select(0, v)) <= self.limit - self.slack).nonzero()[:, 0]
+        join(self.labels, u.index_select(0, hit), v.index_select(0, hit))
 
     def search(self, u: Tensor, v: Tensor) -> None:
         "Join the cells of which any two core points are within the radius; small cells first."
@@ -121,7 +121,7 @@ class Cores:
     def components(self) -> Tensor:
         "The component of each core point, in the order of `points`."
         cell = self.cell[:, None].expand_as(self.points)
-        self.low, self.high = (torch.zeros_like(self.points[self.starts]).scatter_reduce_(0, cell, self.points, edge, include_self=False) for edge in ("amin", "amax"))
+        self.low, self.high = (torch.zeros_like(self.first).scatter_reduce_(0, cell, self.points, edge, include_self=False) for edge in ("amin", "amax"))
         late, most = [], max(PAIRS, 8 * len(self.key))
         for u, v in self.pairs():
             self.meet(u, v)
