@@ -138,7 +138,7 @@ class Few:
         self.loaded = self.rows[:, :n].clone()
         self.loaded[d] = 1
         if weights is not None: self.loaded *= weights
-        self.plane, self.scores, self.totals = (self.rows.new_zeros(s) for s in ((k, d + 1), (tiles, k, c), (d + 1, k)))
+        self.plane, self.scores, self.totals = (self.rows.new_empty(s) for s in ((k, d + 1), (tiles, k, c), (d + 1, k)))
         self.middles, self.lengths = self.plane[:, :d], self.plane[:, d]
         self.product = self.plane.expand(tiles, -1, -1), self.rows.view(d + 1, tiles, c).transpose(0, 1)
         self.image = self.scores[:, :, None].permute(0, 3, 1, 2) if points.device.type == "cpu" else None

@@ -70,8 +70,8 @@ def moments(points: Tensor, weights: Tensor | None, team: Team) -> tuple[Tensor,
     return mean, (team.total(square) / sums[-1]).item(), sums[-1].item()
 
 # %% ../nbs/10_initialization.ipynb #d291ae95
-def _check_options(k: int, points: Tensor, max_iters: int, tol: float, init, n_init: int) -> dict[str, float]:
-    "Check what only a fit takes. -> what must be the same on all processes."
+def _check_options(k: int, points: Tensor, edges: tuple[float, float] | None, max_iters: int, tol: float, init, n_init: int) -> None:
+    "Check what only a fit takes."
     check_int(max_iters, "max_iters", 1)
     check_int(n_init, "n_init", 1)
     wanted = "'k-means++', 'random' or a tensor of centroids"
@@ -79,22 +79,27 @@ def _check_options(k: int, points: Tensor, max_iters: int, tol: float, init, n_i
     require(isinstance(init, (str, Tensor)), "init", type(init).__name__, wanted, TypeError)
     if isinstance(init, str): require(init in ("k-means++", "random"), "init", repr(init), wanted)
     else:
-        check_centroids(init, points, "init", k)
+        check_centroids(init, points, edges, "init", k)
         require(n_init == 1, "n_init", n_init, "1 with given centroids: every run would be the same")
-    return {"max_iters": max_iters, "tol": tol, "n_init": n_init, "init": len(init) if isinstance(init, str) else init.sum(dtype=torch.float64).item()}
+
+
+def _facts(k: int, points: Tensor, weights: Tensor | None, max_iters: int = 0, tol: float = 0, init="", n_init: int = 0) -> dict[str, float]:
+    "What must be the same on all processes."
+    dtype = result_dtype(points)
+    return {"k": k, "features": points.shape[1], "dtype": torch.finfo(dtype).bits + (dtype == torch.bfloat16), "weights": weights is not None,
+            "max_iters": max_iters, "tol": tol, "n_init": n_init, "init": len(init) if isinstance(init, str) else init.sum(dtype=torch.float64).item()}
 
 
 def prepare(k: int, points: Tensor, weights: Tensor | None = None, generator: Generator | None = None, group=None, *options) -> Data:
     "Check the arguments of k-means, here and on all processes of the group. -> what a fit needs to know of the data."
-    team, errors = Team(group), []
-    facts = dict.fromkeys(("k", "features", "dtype", "weights", "max_iters", "tol", "n_init", "init"), 0.0)
+    team, errors, facts = Team(group), [], dict.fromkeys(("k", "features", "dtype", "weights", "max_iters", "tol", "n_init", "init"), 0.0)
     try:
-        check_points(points, 1 if team.size == 1 else 0)
+        edges = check_points(points, 1 if team.size == 1 else 0)
         check_int(k, "k", 1, len(points) if team.size == 1 else math.inf, f"1 to {len(points)}, the number of points" if team.size == 1 else "")
         check_generator(generator)
         scaled = check_weights(weights, points, team.size == 1)
-        facts |= {"k": k, "features": points.shape[1], "dtype": torch.finfo(dtype := result_dtype(points)).bits + (dtype == torch.bfloat16), "weights": weights is not None}
-        if options: facts |= _check_options(k, points, *options)
+        if options: _check_options(k, points, edges, *options)
+        if team.size > 1: facts = _facts(k, points, weights, *options)
     except (TypeError, ValueError) as e: errors.append(e)
     team.agree(errors, facts)
     count, unit = team.count(len(points), points.device), 1.0

@@ -28,8 +28,8 @@ def check_int(value, name: str, low: int, high: float = math.inf, wanted: str = 
 REAL = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
-def check_tensor(value, name: str, shape: str, fits, device: torch.device | None = None) -> None:
-    """TypeError unless a dense torch.Tensor of a dtype in REAL; ValueError unless its shape passes `fits` and it is on `device` and finite.
+def check_tensor(value, name: str, shape: str, fits, device: torch.device | None = None) -> tuple[float, float] | None:
+    """-> the smallest and the largest number, None if there is none. TypeError unless a dense torch.Tensor of a dtype in REAL; ValueError unless its shape passes `fits` and it is on `device` and finite.
 
     `shape` says in words what `fits(value.shape)` tests.
     """
@@ -38,7 +38,9 @@ def check_tensor(value, name: str, shape: str, fits, device: torch.device | None
     require(fits(value.shape), name, f"shape {tuple(value.shape)}", shape)
     require(device in (None, value.device), name, f"device {value.device}", f"{device}, the device of the points")
     require(value.layout == torch.strided and not value.is_meta, name, f"{value.layout} on {value.device}", "a dense tensor that holds numbers", TypeError)
-    require(value.numel() == 0 or all(math.isfinite(edge.item()) for edge in value.aminmax()), name, "NaN or infinity", "finite numbers")
+    edges = tuple(edge.item() for edge in value.aminmax()) if value.numel() else None
+    require(edges is None or all(map(math.isfinite, edges)), name, "NaN or infinity", "finite numbers")
+    return edges
 
 # %% ../nbs/tools/inputs.ipynb #b0c9d4b1
 def result_dtype(points: Tensor) -> torch.dtype:
@@ -57,10 +59,10 @@ def _spread(rows: tuple[Tensor, ...]) -> float:
     return (high - low).square().sum().item()
 
 
-def check_spread(name: str, dtype: torch.dtype, *rows: Tensor) -> None:
-    "ValueError unless `dtype` holds all `rows`, tensors of shape (., d), and no two are so far apart, or all so near, that it loses the squared distance."
+def check_spread(name: str, dtype: torch.dtype, *rows: Tensor, edges: list[tuple[float, float]] | None = None) -> None:
+    "ValueError unless `dtype` holds all `rows`, tensors of shape (., d), and no two are so far apart, or all so near, that it loses the squared distance; `edges` are the smallest and the largest number of each, if known."
     wide, limits, exact = torch.finfo(torch.float64), torch.finfo(torch.promote_types(dtype, torch.float32)), 2 / torch.finfo(dtype).eps
-    lows, highs = zip(*((low.item(), high.item()) for low, high in (r.aminmax() for r in rows)))
+    lows, highs = zip(*(edges or [tuple(edge.item() for edge in r.aminmax()) for r in rows]))
     for r, top in zip(rows, map(max, [-low for low in lows], highs)):
         most, advice = (wide.max * wide.eps, "rescale them") if r.is_floating_point() else (exact, f"as {dtype} holds them; convert them to float64")
         require(top <= most, name, f"values up to {top:.8g}", f"at most {most:.8g}, {advice}")
@@ -70,17 +72,20 @@ def check_spread(name: str, dtype: torch.dtype, *rows: Tensor) -> None:
     require(square == 0 or least < square < most, name, f"values that spread over {square**0.5:.1e}", f"a spread whose square fits {limits.dtype}; rescale them")
 
 # %% ../nbs/tools/inputs.ipynb #fdee925a
-def check_points(points: Tensor, least: int = 1) -> None:
-    "Points (n, d), n and d at least 1, finite real numbers, whose squared distances fit the dtype to compute in."
-    check_tensor(points, "points", "(n, d), at least one point and one feature", lambda s: len(s) == 2 and s[0] >= least and s[1] > 0)
-    if len(points): check_spread("points", result_dtype(points), points)
+def check_points(points: Tensor, least: int = 1) -> tuple[float, float] | None:
+    "Points (n, d), n and d at least 1, finite real numbers, whose squared distances fit the dtype to compute in. -> the smallest and the largest number."
+    edges = check_tensor(points, "points", "(n, d), at least one point and one feature", lambda s: len(s) == 2 and s[0] >= least and s[1] > 0)
+    if len(points): check_spread("points", result_dtype(points), points, edges=[edges])
+    return edges
 
 
-def check_centroids(centroids: Tensor, points: Tensor, name: str = "centroids", k: int | None = None) -> None:
-    "Centroids (k, d), any k from 1 for None: finite real numbers on the points' device, and not too far from the points to measure."
+def check_centroids(centroids: Tensor, points: Tensor, edges: tuple[float, float] | None, name: str = "centroids", k: int | None = None) -> None:
+    "Centroids (k, d), any k from 1 for None: finite real numbers on the device of the points, which have these `edges`, and not too far from them to measure."
     d = points.shape[1]
-    check_tensor(centroids, name, f"({k or 'k'}, {d}), a row for each cluster", lambda s: len(s) == 2 and s[1] == d and s[0] > 0 and k in (None, s[0]), points.device)
-    if len(centroids) > 1: check_spread(name, torch.promote_types(result_dtype(points), result_dtype(centroids)), centroids, *([points] if len(points) else []))
+    own = check_tensor(centroids, name, f"({k or 'k'}, {d}), a row for each cluster", lambda s: len(s) == 2 and s[1] == d and s[0] > 0 and k in (None, s[0]), points.device)
+    if len(centroids) > 1:
+        rows, known = ((centroids, points), [own, edges]) if len(points) else ((centroids,), [own])
+        check_spread(name, torch.promote_types(result_dtype(points), result_dtype(centroids)), *rows, edges=known)
 
 # %% ../nbs/tools/inputs.ipynb #754851a1
 def widest_dtype(device: torch.device) -> torch.dtype:

@@ -219,8 +219,7 @@ def assign(points: Tensor, centroids: Tensor) -> Tensor:
     -------
     labels (n,) int64 in [0, k). Raises TypeError, ValueError: as `k_means_cluster`.
     """
-    check_points(points)
-    check_centroids(centroids, points)
+    check_centroids(centroids, points, check_points(points))
     dtype = torch.promote_types(result_dtype(points), result_dtype(centroids))
     with exact_products(): return nearest(points, centroids.to(dtype), torch.promote_types(dtype, torch.float32))[0]
 
@@ -241,8 +240,7 @@ def inertia(points: Tensor, centroids: Tensor, labels: Tensor) -> Tensor:
 
     References: MacQueen 1967; Lloyd 1982.
     """
-    check_points(points)
-    check_centroids(centroids, points)
+    check_centroids(centroids, points, check_points(points))
     n, k = len(points), len(centroids)
     check_tensor(labels, "labels", f"({n},), one for each point", lambda s: s == (n,), points.device)
     require(not labels.is_floating_point(), "labels", labels.dtype, "integers", TypeError)
