@@ -122,16 +122,17 @@ class Mesh:
         return table
 
     def step(self, points: Tensor, weights: Tensor, chunk: int | None = None) -> Tensor:
-        "As exact_step, a chunk of points at a time: on a CPU as many as have a million nodes around them."
+        "As exact_step, a chunk of points at a time: on a CPU as many as have a million nodes around them; what is known of these is kept if the chunks are four or fewer."
         mass, d = points.new_zeros(math.prod(self.shape)), points.shape[1]
         chunk = chunk or max(1, (1 << (20 if points.device.type == "cpu" else 24)) // self.order**d)
-        few = len(points) <= chunk
+        kept, few = [], len(points) <= 4 * chunk
         for x, w in zip(points.split(chunk), weights.split(chunk)):
             nodes, shares = self.stencil(x)
             mass.scatter_add_(0, nodes.flatten(), (shares * w[:, None]).flatten())
+            if few: kept.append((nodes, shares))
         table, out = self.fields(mass), torch.empty_like(points)
-        for x, o in zip(points.split(chunk), out.split(chunk)):
-            if not few: nodes, shares = self.stencil(x)
+        for j, (x, o) in enumerate(zip(points.split(chunk), out.split(chunk))):
+            nodes, shares = kept[j] if few else self.stencil(x)
             sums = F.embedding_bag(nodes, table, per_sample_weights=shares, mode="sum")
             o.copy_(x + sums[:, 1:1 + d] / sums[:, :1])
         return out
