@@ -130,7 +130,7 @@ def by_all_differences(points: Tensor, centroids: Tensor, error: float) -> tuple
 
 
 def nearest(points: Tensor, centroids: Tensor, dtype: torch.dtype, tiles: Tiles | None = None) -> tuple[Tensor, Tensor | int]:
-    "The label (n,) of each point's nearest centroid, by scores and, where two are as near as rounding, by differences; and how many the scores had wrong."
+    "The label (n,) of each point's nearest centroid, by scores and, where two are as near as rounding, by differences; and how many the scores had wrong. `tiles` are those of the points, if there are any."
     exact, (k, d) = centroids.to(dtype), centroids.shape
     if tiles is None:
         mean = exact.mean(0)
