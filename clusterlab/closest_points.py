@@ -64,12 +64,11 @@ def near_step(points: Tensor, weights: Tensor, kernel: str = "gaussian", cutoff:
 
 # %% ../nbs/14_closest_points.ipynb #f92d0ad0
 def spline(offset: Tensor, order: int) -> Tensor:
-    "B-spline weights (n, order) of the nodes around points that lie `offset` (n,), in [0, 1), of the way between two nodes. A row sums to 1."
-    w = [torch.ones_like(offset)]
-    for m in range(2, order + 1):
-        w = [0, *w, 0]
-        w = [((offset + (m - 1 - k)) * w[k] + (1 + k - offset) * w[k + 1]) / (m - 1) for k in range(m)]
-    return torch.stack(w, 1)
+    "B-spline weights (..., order) of the nodes around points that lie `offset` (...), in [0, 1), of the way between two nodes. A row sums to 1."
+    past, ahead, w = [offset + j for j in range(order)], [1 + j - offset for j in range(order)], [torch.ones_like(offset)]
+    for m in range(1, order):
+        w = [ahead[0] * w[0], *(torch.addcmul(past[m - k] * w[k - 1], ahead[k], w[k]) for k in range(1, m)), past[0] * w[-1]]
+    return torch.stack(w, -1) / math.factorial(order - 1)
 
 # %% ../nbs/14_closest_points.ipynb #765e50da
 def fast_length(m: int) -> int:
@@ -107,11 +106,10 @@ class Mesh:
     def stencil(self, points: Tensor) -> tuple[Tensor, Tensor]:
         "The numbers of the nodes around each point and the point's shares, each (n, order ** d)."
         place = (points - self.low) / self.spacing
-        first, corner, beyond = place.floor(), 0, torch.zeros(1, dtype=torch.long, device=points.device)
-        for j, m in enumerate(self.shape):
-            corner, beyond = corner * m + first[:, j].long(), (beyond[:, None] * m + torch.arange(self.order, device=points.device)).flatten()
-            w = spline(place[:, j] - first[:, j], self.order)
-            shares = w if j == 0 else (shares[:, :, None] * w[:, None]).flatten(1)
+        first, corner, beyond, shares = place.floor(), 0, torch.zeros(1, dtype=torch.long, device=points.device), None
+        for m, node, w in zip(self.shape, first.long().T, spline((place - first).T.contiguous(), self.order)):
+            corner, beyond = corner * m + node, (beyond[:, None] * m + torch.arange(self.order, device=points.device)).flatten()
+            shares = w if shares is None else (shares[:, :, None] * w[:, None]).flatten(1)
         return corner[:, None] + beyond, shares
 
     def fields(self, mass: Tensor) -> Tensor:
@@ -122,10 +120,10 @@ class Mesh:
         return table
 
     def step(self, points: Tensor, weights: Tensor, chunk: int | None = None) -> Tensor:
-        "As exact_step, a chunk of points at a time: on a CPU as many as have a million nodes around them; what is known of these is kept if the chunks are four or fewer."
+        "As exact_step, a chunk of points at a time: on a CPU as many as have a million nodes around them; what is known of these is kept if the chunks are eight or fewer."
         mass, d = points.new_zeros(math.prod(self.shape)), points.shape[1]
         chunk = chunk or max(1, (1 << (20 if points.device.type == "cpu" else 24)) // self.order**d)
-        kept, few = [], len(points) <= 4 * chunk
+        kept, few = [], len(points) <= 8 * chunk
         for x, w in zip(points.split(chunk), weights.split(chunk)):
             nodes, shares = self.stencil(x)
             mass.scatter_add_(0, nodes.flatten(), (shares * w[:, None]).flatten())

@@ -62,7 +62,7 @@ class Steps:
     def choose(self, points: Tensor) -> tuple[str, object]:
         "-> 'mesh' and which, 'near' and its grid, or 'exact'."
         n, d = points.shape
-        cost = {("mesh", mesh): 1e-3 + 1.4e-8 * (d + 2) * size + 1.1e-8 * n * mesh[1]**d for mesh, size in self.sizes.items()}
+        cost = {("mesh", mesh): 6e-4 + 6e-9 * (d + 2) * size + 7e-9 * n * mesh[1]**d for mesh, size in self.sizes.items()}
         cost["exact", None] = 3e-4 + n * n * (2.4e-9 + 4e-11 * d)
         if self.method == "near" or self.method == "auto" and min(cost.values()) > 3e-3:
             grid = Grid(points, self.reach)
