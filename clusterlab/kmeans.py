@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 
 from .assignment import BLOCK, exact_products, nearest
 from .bars import progress_bar
-from .centroid_update import Few, Sums
+from .centroid_update import Few, Sums, halves
 from .inputs import check_centroids, check_points, check_tensor, require, result_dtype, widest_dtype, working_dtype
 from .initialization import Data, forgy, greedy_plus_plus, prepare, row_blocks
 
@@ -119,12 +119,12 @@ def _lloyd(start: Tensor, data: Data, max_iters: int, limit: float, differences:
     centroids = start - steps.center
     for n_iter in range(1, max_iters + 1):
         labels, totals = steps.step(centroids)
-        totals = data.team.total(totals)
-        means = totals[:, :-1] / totals[:, -1:]
+        sums, masses = steps.halves if data.team.size == 1 else halves(totals := data.team.total(totals))
+        means = sums / masses
         moved = torch.dist(means, centroids).item() ** 2
         if not math.isfinite(moved):
-            totals = _refill(totals.clone(), data, steps, centroids + steps.center, labels)
-            means = torch.where(totals[:, -1:] > 0, totals[:, :-1] / totals[:, -1:], centroids)
+            sums, masses = halves(_refill(totals.clone(), data, steps, centroids + steps.center, labels))
+            means = torch.where(masses > 0, sums / masses, centroids)
             moved = torch.dist(means, centroids).item() ** 2
         if show is not None: show(1, inertia=f"{_inertia(data, centroids + steps.center, labels):.6g}")
         centroids = means
