@@ -153,7 +153,7 @@ def _(g):
     yield torch.tensor([[1.0]]), torch.tensor([[3.0]]), 2.0
     yield torch.tensor([[2.0]]), torch.tensor([[2.0], [3.8]]), 1.0
     for m, n, d, bw in (1, 2, 2, 1.0), (2, 4, 2, 2.0), (3, 8, 1, 1.0), (4, 6, 3, 1.5), (3, 10, 2, 1.0), (5, 10, 2, 0.5):
-        data = (2 + torch.arange(n) % 2 * 1.8)[:, None].repeat(1, d) * bw / d**0.5 + torch.randn(n, d, generator=g) * 0.02 * bw
+        data = (2 + torch.arange(n) % 2 * 1.7)[:, None].repeat(1, d) * bw / d**0.5 + torch.randn(n, d, generator=g) * 0.05 * bw
         yield data[:m] - 0.1 * bw * torch.rand(m, 1, generator=g), data, bw
 @climb.wrong("the data move as well", "Your data climb along with the points. Here they are fixed ground: only the points move.")
 def _(points, data, bw):
