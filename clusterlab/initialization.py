@@ -70,8 +70,20 @@ def moments(points: Tensor, weights: Tensor | None, team: Team) -> tuple[Tensor,
     return mean, (team.total(square) / sums[-1]).item(), sums[-1].item()
 
 # %% ../nbs/10_initialization.ipynb #d291ae95
-def _check_options(k: int, points: Tensor, edges: tuple[float, float] | None, max_iters: int, tol: float, init, n_init: int) -> None:
-    "Check what only a fit takes."
+def _proven(k: int, points: Tensor, weights: Tensor | None, team: Team, init=None) -> tuple[Tensor, float, float] | None:
+    "The `moments` of few points, if these prove that neither points nor given centroids can be refused: any number that is not finite, and squared distances too large or too small for float32, would show in them. Else None."
+    plain = lambda t: isinstance(t, Tensor) and t.dtype in (torch.float16, torch.bfloat16, torch.float32) and t.layout == torch.strided and not t.is_meta
+    if team.size > 1 or weights is not None or not plain(points) or points.dim() != 2 or not 0 < points.numel() <= SMALL: return None
+    mean, variance, weight = moments(points, weights, team)
+    total, limits = variance * weight, torch.finfo(torch.float32)
+    if isinstance(init, Tensor):
+        if not plain(init) or init.shape != (k, points.shape[1]) or init.device != points.device: return None
+        total += (init - mean).square_().sum().item()
+    return (mean, variance, weight) if limits.tiny / limits.eps < variance and 4 * total < limits.max / 16 else None
+
+
+def _check_options(k: int, points: Tensor, edges: tuple[float, float] | None, proven: bool, max_iters: int, tol: float, init, n_init: int) -> None:
+    "Check what only a fit takes; the centroids given are known to be right if `proven`."
     check_int(max_iters, "max_iters", 1)
     check_int(n_init, "n_init", 1)
     wanted = "'k-means++', 'random' or a tensor of centroids"
@@ -79,7 +91,7 @@ def _check_options(k: int, points: Tensor, edges: tuple[float, float] | None, ma
     require(isinstance(init, (str, Tensor)), "init", type(init).__name__, wanted, TypeError)
     if isinstance(init, str): require(init in ("k-means++", "random"), "init", repr(init), wanted)
     else:
-        check_centroids(init, points, edges, "init", k)
+        if not proven: check_centroids(init, points, edges, "init", k)
         require(n_init == 1, "n_init", n_init, "1 with given centroids: every run would be the same")
 
 
@@ -94,11 +106,12 @@ def prepare(k: int, points: Tensor, weights: Tensor | None = None, generator: Ge
     "Check the arguments of k-means, here and on all processes of the group. -> what a fit needs to know of the data."
     team, errors, facts = Team(group), [], dict.fromkeys(("k", "features", "dtype", "weights", "max_iters", "tol", "n_init", "init"), 0.0)
     try:
-        edges = check_points(points, 1 if team.size == 1 else 0)
+        known = _proven(k, points, weights, team, *options[2:3])
+        edges = None if known else check_points(points, 1 if team.size == 1 else 0)
         check_int(k, "k", 1, len(points) if team.size == 1 else math.inf, f"1 to {len(points)}, the number of points" if team.size == 1 else "")
         check_generator(generator)
         scaled = check_weights(weights, points, team.size == 1)
-        if options: _check_options(k, points, edges, *options)
+        if options: _check_options(k, points, edges, known is not None, *options)
         if team.size > 1: facts = _facts(k, points, weights, *options)
     except (TypeError, ValueError) as e: errors.append(e)
     team.agree(errors, facts)
@@ -109,7 +122,7 @@ def prepare(k: int, points: Tensor, weights: Tensor | None = None, generator: Ge
         unit = team.gather(largest).max()
         require(unit.item() > 0, "weights", "none above zero on any process", "some > 0")
         scaled, unit = (scaled * (largest / unit) if team.size > 1 else scaled), unit.item()
-    return Data(points, scaled, count, *moments(points, scaled, team), unit, team)
+    return Data(points, scaled, count, *(known or moments(points, scaled, team)), unit, team)
 
 # %% ../nbs/10_initialization.ipynb #9183b6d0
 def uniform(n: int, generator: Generator | None, data: Data) -> Tensor:

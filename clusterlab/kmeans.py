@@ -102,11 +102,11 @@ def _label(centroids: Tensor, data: Data, steps: Sums | Few) -> tuple[Tensor, Te
     "-> centroids, labels, how many clusters are empty (none that could be filled), how many labels scores alone had wrong."
     labels, wrong = steps.nearest(centroids)
     while True:
-        masses = data.team.total(labels.bincount(data.weights, minlength=len(centroids)).to(data.wide))
-        empty = rows = (masses == 0).nonzero()[:, 0]
-        if len(empty):
-            own = _own_squares(data.points, centroids.to(working_dtype(data.points)), labels)
-            rows = _farthest(len(empty), data, own, labels, apart=True)[0]
+        masses = data.team.total(labels.bincount(data.weights, minlength=len(centroids)))
+        if masses.all(): return centroids, labels, 0, wrong
+        empty = (masses == 0).nonzero()[:, 0]
+        own = _own_squares(data.points, centroids.to(working_dtype(data.points)), labels)
+        rows = _farthest(len(empty), data, own, labels, apart=True)[0]
         if not len(rows): return centroids, labels, len(empty), wrong
         filled = empty[:len(rows)]
         centroids = centroids.index_copy(0, filled, rows.to(centroids.dtype))
