@@ -126,10 +126,10 @@ def prepare(k: int, points: Tensor, weights: Tensor | None = None, generator: Ge
 
 # %% ../nbs/10_initialization.ipynb #9183b6d0
 def uniform(n: int, generator: Generator | None, data: Data) -> Tensor:
-    "n uniform numbers, drawn on the generator's device (the CPU without one) so that every device sees the same."
+    "n uniform numbers, at least 0 and so far below 1 that no product with one rounds up to the other factor, drawn on the generator's device (the CPU without one) so that every device sees the same."
     device = generator.device if generator is not None else "cpu"
     drawn = torch.rand(n, generator=generator, device=device, dtype=widest_dtype(torch.device(device)))
-    return data.team.gather(drawn.to(data.points.device, data.wide))[0]
+    return data.team.gather(drawn.to(data.points.device, data.wide))[0].clamp_(max=1 - torch.finfo(data.wide).eps)
 
 
 def in_tiles(values: Tensor, tile: int) -> Tensor:
@@ -140,10 +140,10 @@ def in_tiles(values: Tensor, tile: int) -> Tensor:
 
 
 def draw(mass: Tensor, spots: Tensor, data: Data) -> Tensor:
-    "Rows (s, d) of the points, drawn in proportion to `mass` (tiles, c), one for each of `spots` (s,) in [0, 1); never one without mass."
+    "Rows (s, d) of the points, drawn in proportion to `mass` (tiles, c), one for each of `spots` (s,), at least 0 and below 1 as those of `uniform`; never one without mass."
     if data.team.size == 1 and mass.numel() <= SMALL:
         ends = mass.view(-1).cumsum(0, dtype=data.wide)
-        index = torch.searchsorted(ends, spots.clamp(max=1 - torch.finfo(spots.dtype).eps) * ends[-1], right=True)
+        index = torch.searchsorted(ends, spots * ends[-1], right=True)
         return data.points.index_select(0, index).to(data.wide)
     below = lambda t: torch.nextafter(t, torch.zeros_like(t))
     sums = mass.sum(1).to(data.wide)
@@ -241,18 +241,18 @@ def greedy_plus_plus(k: int, data: Data, generator: Generator | None) -> Tensor:
     small = data.count * max(1, trials * data.points.shape[1] // 16) <= SMALL
     seeds = FewSeeds(data) if small else Seeds(data, trials, False)
     everywhere = seeds.near > 0 if seeds.weights is None else seeds.weights
-    chosen = draw(everywhere, spots[0, :1], data)
-    seeds.add(chosen)
+    chosen = [draw(everywhere, spots[0, :1], data)]
+    seeds.add(chosen[0])
     left = seeds.left()
     for row in spots[1:]:
         if seeds.blurred(left):
             seeds = Seeds(data, trials, True)
-            for centroid in chosen: seeds.add(centroid[None])
+            for centroid in chosen: seeds.add(centroid)
             left = seeds.left()
         candidates = draw(everywhere if not left else seeds.near if seeds.weights is None else seeds.near * seeds.weights, row, data)
         centroid, left = seeds.choose(candidates)
-        chosen = torch.cat([chosen, centroid])
-    return chosen
+        chosen.append(centroid)
+    return torch.cat(chosen)
 
 # %% ../nbs/10_initialization.ipynb #1141a4db
 def forgy(k: int, data: Data, generator: Generator | None) -> Tensor:

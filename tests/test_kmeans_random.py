@@ -263,7 +263,7 @@ def test_rows_are_drawn_by_mass_in_one_line_or_tile_by_tile(n, tile, seed):
     mass = torch.randint(0, 4, (n,), generator=seeded(seed)).double()
     if not mass.any(): mass[n // 2] = 1
     data = initialization.prepare(1, torch.arange(n, dtype=torch.float64)[:, None])
-    spots = torch.cat([torch.tensor([0, 1 - 2**-53], dtype=torch.float64), torch.rand(50, generator=seeded(seed), dtype=torch.float64)])
+    spots = torch.cat([torch.tensor([0, 1 - 2**-52], dtype=torch.float64), torch.rand(50, generator=seeded(seed), dtype=torch.float64).clamp(max=1 - 2**-52)])
     rows = initialization.draw(initialization.in_tiles(mass, tile), spots, data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(initialization, "SMALL", 0)
@@ -331,3 +331,36 @@ def test_many_copies_of_few_points_do_not_need_a_pass_for_each_empty_cluster(mon
     points = torch.randn(100, 2, generator=seeded()).repeat_interleave(150, 0)
     _, labels = k_means_cluster(100, points, 1, init=torch.zeros(100, 2))
     assert labels.unique().numel() == 100 and 1 <= len(calls) <= 12
+
+
+FAMILIES = [[0.0, 1e-30, 2e-30], [1.0, -3.0, 1e-19], [1e15, -1e15, 0.0], [3e18, -3e18, 1e19], [3e38, -3e38], [1.0, 2.0, math.nan, math.inf, -math.inf]]
+
+
+@settings(max_examples=400)
+@given(st.data(), st.integers(1, 5), st.integers(1, 3), st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64]),
+       st.sampled_from([None, "k-means++", torch.float32, torch.float64, torch.bfloat16, "a row too few"]))
+def test_what_the_moments_prove_no_check_refuses(drawing, n, d, dtype, start):
+    "Few points are refused in the same words as many, whose numbers are all looked at."
+    def tensor(rows, dtype):
+        numbers = st.sampled_from(drawing.draw(st.sampled_from(FAMILIES)) if dtype.is_floating_point else [0, 1, -7, 2**24, 2**24 + 1, 2**40])
+        return torch.tensor(drawing.draw(st.lists(numbers, min_size=rows * d, max_size=rows * d)), dtype=torch.float64).to(dtype).view(rows, d)
+
+    points = tensor(n, dtype)
+    init = start if start in (None, "k-means++") else tensor(n - 1 if start == "a row too few" else n, torch.float32 if start == "a row too few" else start)
+    options = () if start is None else (10, 1e-4, init, 1)
+
+    def answer():
+        try: return [points.shape, *map(str, initialization.prepare(n, points, None, None, None, *options)[3:5])]
+        except (TypeError, ValueError) as e: return type(e), str(e)
+
+    quick = answer()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(initialization, "_proven", lambda *_: None)
+        assert quick == answer()
+
+
+def test_few_sound_points_are_proven_by_their_moments(monkeypatch):
+    monkeypatch.setattr(initialization, "check_points", None)
+    monkeypatch.setattr(initialization, "check_centroids", None)
+    points = torch.randn(100, 2, generator=seeded())
+    for init in ("k-means++", points[:3]): assert initialization.prepare(3, points, None, None, None, 10, 1e-4, init, 1).count == 100
