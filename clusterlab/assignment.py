@@ -27,7 +27,7 @@ def largest(scores: Tensor) -> tuple[Tensor, Tensor]:
     "(b, k, c) -> the largest of k and its index, each (b, c); the lowest index wins a tie."
     if scores.device.type != "cpu": return scores.max(1)
     b, k, c = scores.shape
-    values, labels = F.max_pool2d(scores.view(b, k, 1, c).permute(0, 3, 1, 2), (k, 1), return_indices=True)
+    values, labels = F.max_pool2d_with_indices(scores.view(b, k, 1, c).permute(0, 3, 1, 2), (k, 1))
     return values.view(b, c), labels.view(b, c)
 
 # %% ../nbs/10_assignment.ipynb #652f73b9

@@ -163,7 +163,7 @@ class Few:
         self.middles.copy_(centroids)
         torch.linalg.vecdot(centroids, centroids, out=self.lengths)
         torch.bmm(*self.product, out=self.scores)
-        labels = self.scores.argmax(1) if self.image is None else F.max_pool2d(self.image, (len(centroids), 1), return_indices=True)[1]
+        labels = self.scores.argmax(1) if self.image is None else F.max_pool2d_with_indices(self.image, (len(centroids), 1))[1]
         labels = labels.view(-1)[:len(self.points)]
         self.totals.zero_().index_add_(1, labels, self.loaded)
         return labels, self.both

@@ -56,18 +56,25 @@ def moments(points: Tensor, weights: Tensor | None, team: Team) -> tuple[Tensor,
     if team.size == 1 and weights is None and points.numel() <= SMALL:
         mean = points.mean(0, dtype=wide)
         return mean, (points - mean).square_().sum().item() / len(points), float(len(points))
-    sums = torch.zeros(points.shape[1] + 1, dtype=wide, device=points.device)
-    for x, w in row_blocks(points, weights):
-        x = x.to(work)
-        sums[:-1] += x.sum(0) if w is None else (x * w[:, None]).sum(0)
-        sums[-1] += len(x) if w is None else w.sum()
-    sums = team.total(sums)
-    mean, square = sums[:-1] / sums[-1], sums.new_zeros(())
-    near, room = mean.to(work), points.new_empty(min(len(points), max(1, BLOCK // points.shape[1])), points.shape[1], dtype=work)
-    for x, w in row_blocks(points, weights):
-        gap = torch.sub(x, near, out=room[:len(x)])
-        square += gap.square_().sum() if w is None else (squares(gap) * w).sum()
-    return mean, (team.total(square) / sums[-1]).item(), sums[-1].item()
+    d = points.shape[1]
+    room = points.new_empty(min(len(points), max(1, BLOCK // d)), d, dtype=work)
+
+    def totals(near: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        "Of the points less `near` the weighted sums (d,) and sum of squares, and the weight."
+        sums = torch.zeros(d + 2, dtype=wide, device=points.device)
+        for x, w in row_blocks(points, weights):
+            x = x.to(work) if near is None else torch.sub(x, near, out=room[:len(x)])
+            sums[:d] += x.sum(0) if w is None else (x * w[:, None]).sum(0)
+            sums[-1] += len(x) if w is None else w.sum()
+            sums[d] += torch.square(x, out=room[:len(x)]).sum() if w is None else (squares(x) * w).sum()
+        sums = team.total(sums)
+        return sums[:d], sums[d], sums[-1]
+
+    sums, square, weight = totals(None)
+    mean = sums / weight
+    variance = square / weight - mean.square().sum()
+    if not mean.square().sum() <= variance < math.inf: variance = totals(mean.to(work))[1] / weight
+    return mean, variance.item(), weight.item()
 
 # %% ../nbs/10_initialization.ipynb #d291ae95
 def _proven(k: int, points: Tensor, weights: Tensor | None, team: Team, init=None) -> tuple[Tensor, float, float] | None:

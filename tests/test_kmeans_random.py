@@ -364,3 +364,17 @@ def test_few_sound_points_are_proven_by_their_moments(monkeypatch):
     monkeypatch.setattr(initialization, "check_centroids", None)
     points = torch.randn(100, 2, generator=seeded())
     for init in ("k-means++", points[:3]): assert initialization.prepare(3, points, None, None, None, 10, 1e-4, init, 1).count == 100
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("offset", [0.0, 1.0, 1e3, 1e6, 1e16, 1e22])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_mean_and_variance_at_any_offset(tiny_blocks, dtype, offset, weighted):
+    "Against float64, also where the squares overflow."
+    points = (torch.randn(5000, 3, generator=seeded(), dtype=torch.float64) * max(1, offset * 1e-6) + offset).to(dtype)
+    weights = torch.rand(5000, generator=seeded(1), dtype=torch.float64) if weighted else None
+    share = (torch.ones(5000, dtype=torch.float64) if weights is None else weights)[:, None]
+    mean = (points.double() * share).sum(0) / share.sum()
+    variance = ((points.double() - mean).square() * share).sum() / share.sum()
+    found = initialization.moments(points, weights, initialization.Team())
+    assert torch.allclose(found[0], mean, rtol=1e-6, atol=1e-6) and found[1] == pytest.approx(variance.item(), rel=1e-2) and found[2] == pytest.approx(share.sum().item())
