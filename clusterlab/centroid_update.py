@@ -64,7 +64,7 @@ class Sums:
         small = torch.uint8 if k <= 256 else torch.int16 if k <= 1 << 15 else torch.int32
         self.labels, self.spare = None, None if whole else torch.empty(n, dtype=small, device=device)
         self.bounds, self.changed = None, n
-        self.enough = n / 20 if d * k >= DEAR and k > 1 and device.type == "cpu" and not (tiles.differences or tiles.only) else -1
+        self.enough = n / (20 if d * k >= DEAR else 400) if k > 1 and device.type == "cpu" and not (tiles.differences or tiles.only) else -1
 
     def _load(self, rows: Tensor, weights: Tensor | None) -> Tensor:
         "Each row less the center, with a 1 behind it, times its weight."
