@@ -102,7 +102,7 @@ def _label(centroids: Tensor, data: Data, steps: Sums | Few) -> tuple[Tensor, Te
     "-> centroids, labels, how many clusters are empty (none that could be filled), how many labels scores alone had wrong."
     labels, wrong = steps.nearest(centroids)
     while True:
-        masses = data.team.total(labels.bincount(data.weights, minlength=len(centroids)))
+        masses = data.team.total(labels.bincount(data.weights, minlength=len(centroids)).to(data.wide))
         if masses.all(): return centroids, labels, 0, wrong
         empty = (masses == 0).nonzero()[:, 0]
         own = _own_squares(data.points, centroids.to(working_dtype(data.points)), labels)

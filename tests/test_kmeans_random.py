@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Generator
 
 from clusterlab import assignment, centroid_update, initialization
-from clusterlab.kmeans import _farthest, _fit, assign, inertia, k_means_cluster
+from clusterlab.kmeans import _farthest, _fit, _label, assign, inertia, k_means_cluster
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import stale_labels  # noqa: E402
@@ -378,3 +378,22 @@ def test_mean_and_variance_at_any_offset(tiny_blocks, dtype, offset, weighted):
     variance = ((points.double() - mean).square() * share).sum() / share.sum()
     found = initialization.moments(points, weights, initialization.Team())
     assert torch.allclose(found[0], mean, rtol=1e-6, atol=1e-6) and found[1] == pytest.approx(variance.item(), rel=1e-2) and found[2] == pytest.approx(share.sum().item())
+
+
+def test_masses_have_one_dtype_on_all_processes():
+    "Also on one without points, where bincount forgets the dtype of the weights: a collective would add the bytes of two kinds of number."
+    class Spy(initialization.Team):
+        def total(self, t):
+            seen.append(t.dtype)
+            return t + 1
+
+    class Steps:
+        def nearest(self, centroids): return torch.zeros(len(points), dtype=torch.long), 0
+
+    seen = []
+    for n in (0, 4):
+        points = torch.randn(n, 2, generator=seeded())
+        for weights in (None, torch.ones(n, dtype=torch.float64)):
+            data = initialization.Data(points, weights, 4, torch.zeros(2, dtype=torch.float64), 1.0, 4.0, 1.0, Spy())
+            assert _label(torch.zeros(3, 2), data, Steps())[2] == 0
+    assert set(seen) == {torch.float64}
