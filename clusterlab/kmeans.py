@@ -17,7 +17,8 @@ from .assignment import BLOCK, exact_products, nearest
 from .bars import progress_bar
 from .centroid_update import Few, Sums, halves
 from .inputs import check_centroids, check_points, check_tensor, require, result_dtype, widest_dtype, working_dtype
-from .initialization import Data, forgy, greedy_plus_plus, prepare, row_blocks
+from .initialization import forgy, greedy_plus_plus
+from .preparation import Data, prepare, row_blocks
 
 # %% ../nbs/10_kmeans.ipynb #71942801
 @torch.no_grad()

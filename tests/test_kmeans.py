@@ -228,7 +228,7 @@ def test_14_the_seed_rules_and_the_global_state_is_left_alone():
 def test_15_any_thread_count_and_block_size_give_the_same_answer(monkeypatch):
     usual, threads = cluster(6, DATA), torch.get_num_threads()
     for block, number in ((64, 1), (1 << 12, 2), (1 << 24, 1)):
-        for module in ("assignment", "centroid_update", "initialization"): monkeypatch.setattr(f"clusterlab.{module}.BLOCK", block)
+        for module in ("assignment", "centroid_update", "preparation"): monkeypatch.setattr(f"clusterlab.{module}.BLOCK", block)
         torch.set_num_threads(number)
         other = cluster(6, DATA)
         assert torch.allclose(usual[0], other[0], atol=1e-5) and torch.equal(usual[1], other[1])

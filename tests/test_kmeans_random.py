@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator
 
-from clusterlab import assignment, centroid_update, initialization
+from clusterlab import assignment, centroid_update, initialization, preparation
 from clusterlab.kmeans import _farthest, _fit, _label, assign, inertia, k_means_cluster
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
@@ -42,10 +42,9 @@ def check_labels(points, centroids, labels, slack=1e-6):
 @pytest.fixture
 def tiny_blocks(monkeypatch):
     "Blocks so small that little data fills many, and no case is small."
-    for module in (assignment, centroid_update, initialization): monkeypatch.setattr(module, "BLOCK", 1 << 10)
-    for module in (assignment, initialization):
-        monkeypatch.setattr(module, "SMALL", 0)
-        monkeypatch.setattr(module, "TILE", 64)
+    for module in (assignment, centroid_update, preparation): monkeypatch.setattr(module, "BLOCK", 1 << 10)
+    for module in (assignment, initialization, preparation): monkeypatch.setattr(module, "SMALL", 0)
+    for module in (assignment, initialization): monkeypatch.setattr(module, "TILE", 64)
     monkeypatch.setattr(centroid_update, "DEAR", 0)
 
 
@@ -89,8 +88,8 @@ LAYOUTS = {"as is": lambda p: p, "strided": lambda p: torch.stack([p, -p], 1).fl
        st.booleans(), st.sampled_from([0, 30]), st.integers(1, 8))
 def test_one_update_and_many_against_the_slow_loop(n, d, k, seed, layout, weighted, offset, iters):
     with pytest.MonkeyPatch.context() as patch:
-        for module in (assignment, centroid_update, initialization): patch.setattr(module, "BLOCK", 1 << 10)
-        for module in (assignment, initialization): patch.setattr(module, "SMALL", 0)
+        for module in (assignment, centroid_update, preparation): patch.setattr(module, "BLOCK", 1 << 10)
+        for module in (assignment, initialization, preparation): patch.setattr(module, "SMALL", 0)
         patch.setattr(centroid_update, "DEAR", 0)
         points = LAYOUTS[layout](torch.randn(n, d, generator=seeded(seed)) + (offset if layout not in ("uint8", "bfloat16") else 0))
         before = points.clone()
@@ -262,7 +261,7 @@ def test_rows_are_drawn_by_mass_in_one_line_or_tile_by_tile(n, tile, seed):
     "Both forms draw the same, never a row without mass, from the first spot to the last."
     mass = torch.randint(0, 4, (n,), generator=seeded(seed)).double()
     if not mass.any(): mass[n // 2] = 1
-    data = initialization.prepare(1, torch.arange(n, dtype=torch.float64)[:, None])
+    data = preparation.prepare(1, torch.arange(n, dtype=torch.float64)[:, None])
     spots = torch.cat([torch.tensor([0, 1 - 2**-52], dtype=torch.float64), torch.rand(50, generator=seeded(seed), dtype=torch.float64).clamp(max=1 - 2**-52)])
     rows = initialization.draw(initialization.in_tiles(mass, tile), spots, data)
     with pytest.MonkeyPatch.context() as patch:
@@ -278,7 +277,7 @@ def test_few_points_are_seeded_as_many(n, d, weighted, seed):
     weights = torch.randint(0, 3, (n,), generator=seeded(seed)).double() if weighted else None
     if weighted and not weights.any(): weights[n // 2] = 1
     k = min(n, 1 + seed % 9)
-    data = initialization.prepare(k, points, weights)
+    data = preparation.prepare(k, points, weights)
     few = initialization.greedy_plus_plus(k, data, seeded(seed))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(initialization, "FewSeeds", lambda data: initialization.Seeds(data, 2 + int(math.log(k)), True))
@@ -350,20 +349,20 @@ def test_what_the_moments_prove_no_check_refuses(drawing, n, d, dtype, start):
     options = () if start is None else (10, 1e-4, init, 1)
 
     def answer():
-        try: return [points.shape, *map(str, initialization.prepare(n, points, None, None, None, *options)[3:5])]
+        try: return [points.shape, *map(str, preparation.prepare(n, points, None, None, None, *options)[3:5])]
         except (TypeError, ValueError) as e: return type(e), str(e)
 
     quick = answer()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(initialization, "_proven", lambda *_: None)
+        patch.setattr(preparation, "_proven", lambda *_: None)
         assert quick == answer()
 
 
 def test_few_sound_points_are_proven_by_their_moments(monkeypatch):
-    monkeypatch.setattr(initialization, "check_points", None)
-    monkeypatch.setattr(initialization, "check_centroids", None)
+    monkeypatch.setattr(preparation, "check_points", None)
+    monkeypatch.setattr(preparation, "check_centroids", None)
     points = torch.randn(100, 2, generator=seeded())
-    for init in ("k-means++", points[:3]): assert initialization.prepare(3, points, None, None, None, 10, 1e-4, init, 1).count == 100
+    for init in ("k-means++", points[:3]): assert preparation.prepare(3, points, None, None, None, 10, 1e-4, init, 1).count == 100
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -376,13 +375,13 @@ def test_mean_and_variance_at_any_offset(tiny_blocks, dtype, offset, weighted):
     share = (torch.ones(5000, dtype=torch.float64) if weights is None else weights)[:, None]
     mean = (points.double() * share).sum(0) / share.sum()
     variance = ((points.double() - mean).square() * share).sum() / share.sum()
-    found = initialization.moments(points, weights, initialization.Team())
+    found = preparation.moments(points, weights, preparation.Team())
     assert torch.allclose(found[0], mean, rtol=1e-6, atol=1e-6) and found[1] == pytest.approx(variance.item(), rel=1e-2) and found[2] == pytest.approx(share.sum().item())
 
 
 def test_masses_have_one_dtype_on_all_processes():
     "Also on one without points, where bincount forgets the dtype of the weights: a collective would add the bytes of two kinds of number."
-    class Spy(initialization.Team):
+    class Spy(preparation.Team):
         def total(self, t):
             seen.append(t.dtype)
             return t + 1
@@ -394,6 +393,6 @@ def test_masses_have_one_dtype_on_all_processes():
     for n in (0, 4):
         points = torch.randn(n, 2, generator=seeded())
         for weights in (None, torch.ones(n, dtype=torch.float64)):
-            data = initialization.Data(points, weights, 4, torch.zeros(2, dtype=torch.float64), 1.0, 4.0, 1.0, Spy())
+            data = preparation.Data(points, weights, 4, torch.zeros(2, dtype=torch.float64), 1.0, 4.0, 1.0, Spy())
             assert _label(torch.zeros(3, 2), data, Steps())[2] == 0
     assert set(seen) == {torch.float64}
