@@ -44,7 +44,11 @@ def exact_products():
 
 def squares(rows: Tensor) -> Tensor:
     "(m, d) -> the squared length of each row, (m,)."
-    return sum(column.square() for column in rows.unbind(1)) if rows.shape[1] <= 8 else torch.linalg.vecdot(rows, rows)
+    if rows.shape[1] > 8: return torch.linalg.vecdot(rows, rows)
+    first, *others = rows.unbind(1)
+    total = first.square()
+    for column in others: total.addcmul_(column, column)
+    return total
 
 # %% ../nbs/10_assignment.ipynb #9262ab28
 def score_error(rows: Tensor) -> float:
@@ -127,7 +131,10 @@ class Tiles:
         best, label = largest(scores := self.score(*block))
         label, edge = label.view(-1)[:len(rows)], best.view(-1)[:len(rows)]
         edge -= rounding(rows, squares(rows), edge)
-        return label, (scores.ge_(best[:, None]).sum(1).view(-1)[:len(rows)] > 1).nonzero()[:, 0]
+        tiles = (scores.ge_(best[:, None]).sum((1, 2)) > self.tile).nonzero()[:, 0]
+        tile, column = (scores.index_select(0, tiles).sum(1) > 1).nonzero().unbind(1)
+        some = tiles[tile] * self.tile + column
+        return label, some[some < len(rows)]
 
 # %% ../nbs/10_assignment.ipynb #7b092bd3
 def few(n: int, k: int, d: int) -> bool:
@@ -150,7 +157,7 @@ def nearest(points: Tensor, centroids: Tensor, dtype: torch.dtype, tiles: Tiles 
         if few(len(points), k, d): return by_all_differences(points.to(dtype), exact, score_error(exact) * reach.item())
         tiles = Tiles(points, k, dtype, mean if mean.square().sum() > reach else None)
     tiles.set(tiles.shift(exact))
-    labels, wrong = torch.empty(len(points), dtype=torch.long, device=points.device), 0
+    with torch.inference_mode(False): labels, wrong = torch.empty(len(points), dtype=torch.long, device=points.device), 0
     for at, rows, *block in tiles.blocks():
         label, doubt = tiles.doubtful(rows, *block)
         labels[at] = label

@@ -167,7 +167,7 @@ def _fit(k: int, points: Tensor, max_iters: int, tol: float, init, n_init: int, 
                 fit = _run(k, data, _start(k, data, init, generator), max_iters, limit, done if progress else None)
             if measure or n_init > 1: fit = fit._replace(inertia=_inertia(data, fit.centroids, fit.labels))
             if best is None or fit.inertia < best.inertia: best = fit
-    return best._replace(centroids=best.centroids.clone(), labels=best.labels.clone())
+    return best._replace(centroids=best.centroids.clone(), labels=best.labels.clone() if best.labels.is_inference() else best.labels)
 
 # %% ../nbs/10_kmeans.ipynb #5f8dac44
 def k_means_cluster(k: int, points: Tensor, max_iters: int = 20, tol: float = 1e-8, *, init: str | Tensor = "k-means++", n_init: int = 1,

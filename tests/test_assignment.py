@@ -91,6 +91,28 @@ def test_the_scores_own_up_when_they_are_wrong():
     assert nearest(points[:120], centroids, torch.float32)[1] > 0
 
 
+@pytest.mark.parametrize("d, k", [(1, 1), (1, 2), (2, 9), (10, 40)])
+@pytest.mark.parametrize("doubts", ["none", "one", "last", "some", "all"])
+@pytest.mark.parametrize("n", [1, 511, 512, 513, 5000])
+def test_doubt_is_where_the_second_score_is_within_rounding(monkeypatch, n, doubts, d, k):
+    "Centroids along a line, and points halfway between two of them: at the origin, as the rows that fill the last tile."
+    monkeypatch.setattr(assignment, "BLOCK", 1 << 14)
+    centroids = torch.randn(k, d, generator=seeded())
+    centroids[:2] = 0
+    centroids[:, 0] = 10 * torch.arange(k) - 5
+    points = centroids[torch.randint(0, k, (n,), generator=seeded(n))] + 0.01 * torch.randn(n, d, generator=seeded(k))
+    halfway = {"none": [], "one": [n // 2], "last": [n - 1], "some": range(0, n, 7), "all": range(n)}[doubts] if k > 1 else []
+    points[list(halfway)] = 0
+    tiles, found = Tiles(points, k, torch.float32), []
+    tiles.set(centroids)
+    for at, rows, *block in tiles.blocks():
+        label, best, second, _, error = tiles.leads(rows, *block)
+        again, some = tiles.doubtful(rows, *block)
+        assert torch.equal(again, label) and torch.equal(some, (best - second <= error).nonzero()[:, 0])
+        found += (some + at.start).tolist()
+    assert found == list(halfway)
+
+
 @pytest.mark.parametrize("d", [1, 3, 32, 128, 512])
 @pytest.mark.parametrize("kind", ["around the origin", "positive", "aligned", "a thousand away", "heavy tails"])
 def test_rounding_moves_a_lead_by_less_than_a_tenth_of_its_bound(kind, d):

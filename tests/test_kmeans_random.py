@@ -285,7 +285,7 @@ def test_few_points_are_seeded_as_many(n, d, weighted, seed):
     assert torch.equal(few, many)
 
 
-@pytest.mark.parametrize("n", [300, 5000])
+@pytest.mark.parametrize("n", [300, 5000, 20_000])
 def test_the_answer_may_take_part_in_gradients(n):
     scale = torch.ones(1, requires_grad=True)
     centroids, labels = k_means_cluster(3, torch.randn(n, 2, generator=seeded()), generator=seeded())
