@@ -120,21 +120,19 @@ class Tiles:
 
     def leads(self, rows: Tensor, *block: Tensor) -> tuple[Tensor, ...]:
         "For the rows of a block, each (m,): the label, its score, the second best score, the squared length, and what rounding can do to the difference of the two scores."
+        own = squares(rows)
         best, label = largest(scores := self.score(*block))
         second = scores.scatter_(1, label[:, None], -math.inf).amax(1)
         best, label, second = (t.view(-1)[:len(rows)] for t in (best, label, second))
-        own = squares(rows)
         return label, best, second, own, rounding(rows, own, best)
 
     def doubtful(self, rows: Tensor, *block: Tensor) -> tuple[Tensor, Tensor]:
         "For the rows of a block the label (m,), and which of them (q,) have a second score within rounding of the best."
+        own = squares(rows)
         best, label = largest(scores := self.score(*block))
         label, edge = label.view(-1)[:len(rows)], best.view(-1)[:len(rows)]
-        edge -= rounding(rows, squares(rows), edge)
-        tiles = (scores.ge_(best[:, None]).sum((1, 2)) > self.tile).nonzero()[:, 0]
-        tile, column = (scores.index_select(0, tiles).sum(1) > 1).nonzero().unbind(1)
-        some = tiles[tile] * self.tile + column
-        return label, some[some < len(rows)]
+        edge -= rounding(rows, own, edge)
+        return label, (scores.ge_(best[:, None]).sum(1).view(-1)[:len(rows)] > 1).nonzero()[:, 0]
 
 # %% ../nbs/10_assignment.ipynb #7b092bd3
 def few(n: int, k: int, d: int) -> bool:
