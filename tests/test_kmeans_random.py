@@ -39,13 +39,16 @@ def check_labels(points, centroids, labels, slack=1e-6):
     assert (own <= best * (1 + slack)).all()
 
 
-@pytest.fixture
-def tiny_blocks(monkeypatch):
+def shrink(patch):
     "Blocks so small that little data fills many, and no case is small."
-    for module in (assignment, centroid_update, preparation): monkeypatch.setattr(module, "BLOCK", 1 << 10)
-    for module in (assignment, initialization, preparation): monkeypatch.setattr(module, "SMALL", 0)
-    for module in (assignment, initialization): monkeypatch.setattr(module, "TILE", 64)
-    monkeypatch.setattr(centroid_update, "DEAR", 0)
+    for module in (assignment, centroid_update, preparation): patch.setattr(module, "BLOCK", 1 << 10)
+    for module in (assignment, initialization, preparation): patch.setattr(module, "SMALL", 0)
+    for module in (assignment, initialization): patch.setattr(module, "TILE", 64)
+    patch.setattr(centroid_update, "DEAR", 0)
+
+
+@pytest.fixture
+def tiny_blocks(monkeypatch): shrink(monkeypatch)
 
 
 # ---- small and hostile
@@ -88,9 +91,7 @@ LAYOUTS = {"as is": lambda p: p, "strided": lambda p: torch.stack([p, -p], 1).fl
        st.booleans(), st.sampled_from([0, 30]), st.integers(1, 8))
 def test_one_update_and_many_against_the_slow_loop(n, d, k, seed, layout, weighted, offset, iters):
     with pytest.MonkeyPatch.context() as patch:
-        for module in (assignment, centroid_update, preparation): patch.setattr(module, "BLOCK", 1 << 10)
-        for module in (assignment, initialization, preparation): patch.setattr(module, "SMALL", 0)
-        patch.setattr(centroid_update, "DEAR", 0)
+        shrink(patch)
         points = LAYOUTS[layout](torch.randn(n, d, generator=seeded(seed)) + (offset if layout not in ("uint8", "bfloat16") else 0))
         before = points.clone()
         weights = torch.randint(0, 4, (n,), generator=seeded(seed)).float().index_fill(0, torch.arange(k), 1) if weighted else None
